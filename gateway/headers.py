@@ -1,0 +1,169 @@
+"""Header fields on their way through the gateway: what goes on, what is added, what stays secret.  Pure.
+
+Fields are pairs of bytes, name and value, in wire order, as they were received: nothing here changes a
+value.  What cannot be sent on as it was received is found by `unsendable` and refused by the caller.
+"""
+
+import re
+from collections.abc import Iterable, Sequence
+from typing import Final
+from urllib.parse import unquote_plus
+
+from gateway.events import Headers
+
+Field = tuple[bytes, bytes]
+Fields = Sequence[Field]
+
+HOP_BY_HOP: Final = frozenset(
+    {
+        b"connection",
+        b"keep-alive",
+        b"proxy-authenticate",
+        b"proxy-authorization",
+        b"proxy-connection",
+        b"te",
+        b"trailer",
+        b"transfer-encoding",
+        b"upgrade",
+        b"http2-settings",  # belongs to an h2c upgrade, which is never passed on (RFC 9113 section 3.1)
+    }
+)
+"""Fields that concern one connection alone (RFC 9110 section 7.6.1, and what AILERON removes)."""
+
+REDACTED: Final = "[redacted]"
+
+_X_FORWARDED: Final = frozenset(
+    {b"x-forwarded-for", b"x-forwarded-port", b"x-forwarded-host", b"x-forwarded-proto"}
+)
+
+_CONTROL: Final = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
+_TOKEN: Final = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+
+_SECRET_FIELDS: Final = frozenset({b"cookie", b"set-cookie", b"authorization", b"proxy-authorization", b"x-api-key"})
+_SECRET_ENDINGS: Final = (b"-token", b"-key")
+_SECRET_QUERY: Final = frozenset(
+    "token access_token id_token key api_key apikey password secret sig signature code".split()
+)
+_LONGEST_SUBPROTOCOL: Final = 64
+"""A subprotocol's name is shorter than this; what is longer carries a token."""
+
+_QUERY_PAIR: Final = re.compile(r"(?<=[?&;])([^=&;#\s]*)=([^&;#\s]*)")
+_USERINFO: Final = re.compile(r"(?<=://)([^/?#@\s:]*):[^/?#\s]*@")
+
+
+def members(fields: Iterable[Field], name: bytes) -> list[bytes]:
+    """The members, in lower case, of the comma-separated list in all fields called `name` (RFC 9110 section 5.6.1)."""
+    return [
+        member
+        for field, value in fields
+        if field.lower() == name
+        for part in value.split(b",")
+        if (member := part.strip(b" \t").lower())
+    ]
+
+
+def values(fields: Iterable[Field], name: bytes) -> list[bytes]:
+    """The values of all fields called `name` (in lower case), in order."""
+    return [value for field, value in fields if field.lower() == name]
+
+
+def is_token(text: bytes) -> bool:
+    """Whether `text` is a token (RFC 9110 section 5.6.2), as every field name is."""
+    return _TOKEN.fullmatch(text) is not None
+
+
+def unsendable(fields: Fields) -> str | None:
+    """The first field that no message may carry on unchanged, in words; None where there is none.
+
+    A name must be a token and a value free of control characters (RFC 9110 section 5.5).
+    """
+    for name, value in fields:
+        if not is_token(name):
+            return f"the header name {readable(name)!r} is not a token"
+        if _CONTROL.search(value):
+            return f"the header {readable(name)} has a control character in its value"
+    return None
+
+
+def end_to_end(fields: Fields) -> list[Field]:
+    """The fields that are meant for the other end: without hop-by-hop ones and those that Connection names."""
+    hop_by_hop = HOP_BY_HOP.union(members(fields, b"connection"))
+    return [field for field in fields if field[0].lower() not in hop_by_hop]
+
+
+def for_upstream(fields: Fields, *, authority: str, client: tuple[str, int], host: bytes, scheme: str) -> list[Field]:
+    """The fields of a request as the upstream gets them (core-v1 section 5.5).
+
+    `authority` becomes the Host; `client` is the address and port of whoever is connected to the gateway;
+    `host` is the Host as the client sent it; `scheme` is that of the client's connection.
+    """
+    dropped = _X_FORWARDED | {b"host"}
+    sent: list[Field] = [(b"Host", authority.encode())]
+    sent += [field for field in end_to_end(fields) if field[0].lower() not in dropped]
+    if b"trailers" in members(fields, b"te"):
+        sent.append((b"TE", b"trailers"))
+    connection = members(fields, b"connection")
+    before = [] if b"x-forwarded-for" in connection else values(fields, b"x-forwarded-for")
+    sent += [
+        (b"X-Forwarded-For", b", ".join([*before, client[0].encode()])),
+        (b"X-Forwarded-Host", host),
+        (b"X-Forwarded-Port", str(client[1]).encode()),
+        (b"X-Forwarded-Proto", scheme.encode()),
+    ]
+    return sent
+
+
+def readable(data: bytes) -> str:
+    """Bytes from the wire as text for records and messages; what is not UTF-8 becomes `\\xE9` and the like."""
+    return data.decode("utf-8", "backslashreplace")
+
+
+class Secrets:
+    """What of a message may be written down.  With `show`, everything."""
+
+    def __init__(self, *, show: bool = False) -> None:
+        self._show = show
+
+    def headers(self, fields: Fields, hidden: frozenset[bytes] = frozenset()) -> Headers:
+        """`fields` for a record, with secret values redacted; `hidden` are subprotocols known as secret."""
+        return tuple((readable(name), self._value(name.lower(), value, hidden)) for name, value in fields)
+
+    def text(self, text: str) -> str:
+        """A url, a request target or any text that may contain one, without its secrets.
+
+        Redacts the values of query parameters that are known to carry secrets, and passwords.
+        """
+        if self._show:
+            return text
+        return _USERINFO.sub(rf"\1:{REDACTED}@", _QUERY_PAIR.sub(_redact_pair, text))
+
+    def subprotocols(self, fields: Fields) -> frozenset[bytes]:
+        """The secrets among the subprotocols that a client offers: browsers can send a token nowhere else."""
+        if self._show:
+            return frozenset()
+        offered = [
+            part.strip(b" \t")
+            for value in values(fields, b"sec-websocket-protocol")
+            for part in value.split(b",")
+        ]
+        after_bearer = {second for first, second in zip(offered, offered[1:], strict=False) if first.lower() == b"bearer"}
+        return frozenset(after_bearer | {name for name in offered if len(name) > _LONGEST_SUBPROTOCOL})
+
+    def subprotocol(self, name: bytes, hidden: frozenset[bytes]) -> str:
+        """One subprotocol for a record."""
+        secret = name in hidden or (not self._show and len(name) > _LONGEST_SUBPROTOCOL)
+        return REDACTED if secret else readable(name)
+
+    def _value(self, name: bytes, value: bytes, hidden: frozenset[bytes]) -> str:
+        if self._show:
+            return readable(value)
+        if name in _SECRET_FIELDS or (name.endswith(_SECRET_ENDINGS) and name != b"sec-websocket-key"):
+            return REDACTED
+        if name == b"sec-websocket-protocol":
+            return ", ".join(self.subprotocol(part.strip(b" \t"), hidden) for part in value.split(b","))
+        return self.text(readable(value))
+
+
+def _redact_pair(pair: re.Match[str]) -> str:
+    name = unquote_plus(pair[1]).lower()
+    return f"{pair[1]}={REDACTED}" if name in _SECRET_QUERY and pair[2] else pair[0]

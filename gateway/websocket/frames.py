@@ -1,0 +1,465 @@
+"""The incremental frame decoder: bytes of one direction in, frames out (RFC 6455 section 5).
+
+Strategy
+    The decoder is a spectator.  The bytes have been forwarded before it sees them, so it may never
+    refuse anything: what breaks the protocol is noted as a violation, and the walk over the frame
+    headers goes on.  Only a payload length with its top bit set cannot be walked; from there on bytes
+    are counted and frames are not.
+
+    Most traffic is small, whole, unremarkable frames.  `steps` lists them: `steps[byte 0][byte 1]` is
+    the length on the wire of such a frame, or 0 where the frame needs a look.  Whoever forwards the
+    bytes may walk these alone while `plain` holds, and hands everything else to `receive_data`.
+
+Rules
+    * Any split of the bytes gives the same frames, violations and counts.
+    * Counts are exact and cover what is recorded and what is left out.
+    * Of a payload nothing is kept but what its preview needs: the first `preview` bytes, or, of a
+      compressed message, what may have to be inflated to show them (at most `INFLATE_WIRE`).
+    * "Need more bytes" is no event and no error: the decoder waits.
+"""
+
+from dataclasses import dataclass, field
+from typing import Final
+
+from gateway.events import Side
+
+CONTINUATION: Final = 0x0
+TEXT: Final = 0x1
+BINARY: Final = 0x2
+CLOSE: Final = 0x8
+PING: Final = 0x9
+PONG: Final = 0xA
+
+OPCODE_NAMES: Final = {
+    CONTINUATION: "continuation",
+    TEXT: "text",
+    BINARY: "binary",
+    CLOSE: "close",
+    PING: "ping",
+    PONG: "pong",
+}
+
+FIN: Final = 0x80
+RSV1: Final = 0x40
+RSV: Final = 0x70
+MASK: Final = 0x80
+
+INFLATE_WIRE: Final = 64 * 1024 + 1024
+"""Bytes of a compressed frame that are kept to be inflated: 64 KiB that do not shrink, and their overhead."""
+
+_CONTROL_PAYLOAD: Final = 125
+"""The most that a control frame may carry (section 5.5)."""
+
+_UNWALKABLE: Final = 1 << 63
+"""A payload length from here on has its top bit set, which section 5.2 forbids."""
+
+Steps = tuple[bytes, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rule:
+    """A rule of the protocol that was broken."""
+
+    what: str
+    rfc: str
+
+
+def _rule(what: str, section: str, rfc: str = "RFC 6455") -> Rule:
+    return Rule(what=what, rfc=f"{rfc} section {section}")
+
+
+CLIENT_UNMASKED = _rule("a frame from the client that is not masked", "5.1")
+UPSTREAM_MASKED = _rule("a frame from the upstream that is masked", "5.1")
+RESERVED_BITS = _rule("a reserved bit is set that no extension has given a meaning", "5.2")
+RESERVED_OPCODE = _rule("a reserved opcode", "5.2")
+LENGTH_NOT_MINIMAL = _rule("a payload length that is not in its shortest form", "5.2")
+LENGTH_TOP_BIT = _rule("a payload length with its top bit set; no frame can be told apart from here on", "5.2")
+CONTROL_FRAGMENTED = _rule("a fragmented control frame", "5.5")
+CONTROL_LONG = _rule("a control frame of more than 125 bytes", "5.5")
+CONTROL_COMPRESSED = _rule("a control frame marked as compressed", "6.1", "RFC 7692")
+CONTINUATION_COMPRESSED = _rule("a continuation marked as compressed; only a message's first frame is", "6.1", "RFC 7692")
+CONTINUATION_ALONE = _rule("a continuation of no message", "5.4")
+MESSAGE_INSIDE_MESSAGE = _rule("a new message before the last one was finished", "5.4")
+AFTER_CLOSE = _rule("a frame after the Close frame", "5.5.1")
+CLOSE_ONE_BYTE = _rule("a Close frame whose payload is a single byte", "5.5.1")
+CLOSE_CODE = _rule("a close code that may not be sent", "7.4")
+CLOSE_REASON = _rule("a close reason that is not UTF-8", "5.5.1")
+TEXT_NOT_UTF8 = _rule("text that is not UTF-8", "8.1")
+DOES_NOT_INFLATE = _rule("a compressed payload that cannot be inflated", "7.2.2", "RFC 7692")
+
+
+@dataclass(slots=True, kw_only=True)
+class SeenFrame:
+    """A frame as it was on the wire, with as much of its payload as the preview needs."""
+
+    number: int
+    """Counts the frames of this direction from 0, those that were left out too."""
+    t_ns: int
+    """Monotonic time at which its header was complete."""
+    gap_ns: int | None
+    """Since the previous frame of this direction; None for the first."""
+    fin: bool
+    rsv: int
+    opcode: int
+    masked: bool
+    length: int
+    """Payload bytes on the wire."""
+    header_length: int
+    """Header bytes on the wire, masking key included."""
+    key: bytes
+    """The masking key; empty where the frame is not masked."""
+    message: int
+    """The opcode of the message that a data frame belongs to; a control frame's own opcode."""
+    compressed: bool
+    """Whether it belongs to a compressed message."""
+    context_lost: bool
+    """Whether a compressed frame before it was left out, so that no later one can lean on it."""
+    wanted: int
+    """How much of the payload is to be kept."""
+    kept: bytearray = field(default_factory=bytearray)
+    """The beginning of the payload, as on the wire."""
+    recorded: bool = False
+    code: int | None = None
+    """A Close frame's code."""
+    reason: str | None = None
+    """A Close frame's reason."""
+    rules: list[Rule] = field(default_factory=list)
+    """What it violates."""
+
+    @property
+    def payload(self) -> bytes:
+        """What was kept of the payload, unmasked."""
+        return unmask(self.kept, self.key) if self.masked else bytes(self.kept)
+
+
+def unmask(data: bytes | bytearray, key: bytes) -> bytes:
+    """XOR `data` with the repeated four-byte `key` (section 5.3); its own inverse."""
+    size = len(data)
+    repeated = (key * (size // 4 + 1))[:size]
+    return (int.from_bytes(data, "big") ^ int.from_bytes(repeated, "big")).to_bytes(size, "big")
+
+
+def opcode_name(opcode: int) -> str:
+    """`text`, `close`, …, or `0xB` for a reserved opcode."""
+    return OPCODE_NAMES.get(opcode) or f"0x{opcode:X}"
+
+
+def may_be_sent(code: int) -> bool:
+    """Whether a Close frame may carry `code` (section 7.4 and the registry that it opens)."""
+    return (1000 <= code <= 1014 and code not in {1004, 1005, 1006}) or 3000 <= code <= 4999
+
+
+def close_frame(code: int, key: bytes | None) -> bytes:
+    """A Close frame with `code` and no reason, masked with the four-byte `key` where there is one."""
+    payload = code.to_bytes(2, "big")
+    if key is None:
+        return bytes((FIN | CLOSE, len(payload))) + payload
+    return bytes((FIN | CLOSE, MASK | len(payload))) + key + unmask(payload, key)
+
+
+def _steps(sender: Side) -> Steps:
+    """The lengths of the frames that need no look: whole, small, uncompressed, masked as they must be."""
+    nothing = bytes(256)
+    mask, header = (MASK, 6) if sender == "client" else (0, 2)
+    small = bytearray(256)
+    for length in range(_CONTROL_PAYLOAD + 1):
+        small[mask | length] = header + length
+    ordinary = {FIN | opcode for opcode in (TEXT, BINARY, PING, PONG)}
+    return tuple(bytes(small) if first in ordinary else nothing for first in range(256))
+
+
+_STEPS: Final[dict[Side, Steps]] = {"client": _steps("client"), "upstream": _steps("upstream")}
+
+
+class Decoder:
+    """One direction of a tunnel, from the first byte after the opening handshake.
+
+    Not safe for use from several threads.  `rsv_known` is a mask of the RSV bits that some negotiated
+    extension may set; `deflate` says that permessage-deflate was negotiated, so that RSV1 marks a
+    compressed message (RFC 7692 section 6).
+    """
+
+    __slots__ = (
+        "_blind",
+        "_compressed",
+        "_context_lost",
+        "_deflate",
+        "_head",
+        "_left",
+        "_message",
+        "_open",
+        "_preview",
+        "_rsv_known",
+        "_sender",
+        "_uncounted",
+        "close_code",
+        "close_reason",
+        "closed",
+        "last_ns",
+        "omitted_bytes",
+        "omitted_frames",
+        "recorded_bytes",
+        "recorded_frames",
+        "steps",
+    )
+
+    def __init__(self, sender: Side, *, preview: int, deflate: bool = False, rsv_known: int = 0) -> None:
+        self._sender: Side = sender
+        self._preview = preview
+        self._deflate = deflate
+        self._rsv_known = rsv_known | (RSV1 if deflate else 0)
+        self.steps = _STEPS[sender]
+
+        self._head = b""
+        """The beginning of a frame header."""
+        self._left = 0
+        """Payload bytes of the current frame that are still to come."""
+        self._open: SeenFrame | None = None
+        """The current frame while its preview is incomplete."""
+        self._message = 0
+        """The opcode of the fragmented message under way; 0 where there is none."""
+        self._compressed = False
+        """Whether that message is compressed."""
+        self._context_lost = False
+        self._blind = False
+        self._uncounted = 0
+
+        self.closed = False
+        """Whether a Close frame has passed."""
+        self.close_code: int | None = None
+        self.close_reason: str | None = None
+        self.last_ns: int | None = None
+        """When the last frame began."""
+        self.recorded_frames = self.recorded_bytes = 0
+        self.omitted_frames = self.omitted_bytes = 0
+
+    @property
+    def frames(self) -> int:
+        """All frames that have begun."""
+        return self.recorded_frames + self.omitted_frames
+
+    @property
+    def bytes(self) -> int:
+        """All bytes that have passed."""
+        return self.recorded_bytes + self.omitted_bytes - self._left + len(self._head) + self._uncounted
+
+    @property
+    def at_boundary(self) -> bool:
+        """Whether the next byte begins a frame, as far as frames can be told apart."""
+        return not (self._left or self._head or self._blind)
+
+    @property
+    def plain(self) -> bool:
+        """Whether the next frame may be stepped over by `steps`."""
+        return not (self._left or self._head or self._blind or self._message or self.closed)
+
+    def to_boundary(self, data: bytes) -> int:
+        """How many of the bytes in `data` belong to the frame that is under way; 0 at a boundary.
+
+        All of them where the frame, or its header, does not end in `data`.
+        """
+        if self.at_boundary:
+            return 0
+        if self._left:
+            return min(self._left, len(data))
+        if self._blind:
+            return len(data)
+        held = len(self._head)
+        head = self._head + data[:14]
+        size = _header_length(head)
+        if size is None or len(head) < size:
+            return len(data)
+        return min(size - held + _payload_length(head), len(data))
+
+    def receive_data(self, data: bytes, t_ns: int, room: int = 0, spare: int = 0) -> list[SeenFrame]:
+        """Take `data` and return the frames whose previews it completes.
+
+        At most `room` frames that begin in `data` are recorded; Close frames and frames with a
+        violation may use `spare` as well.  All others are counted as left out.
+        """
+        done: list[SeenFrame] = []
+        if self._blind:
+            self._uncounted += len(data)
+            return done
+        at = self._collect(data, 0, done)
+        if self._head:
+            data, self._head = self._head + data, b""
+        end = len(data)
+        while at < end:
+            size = _header_length(data, at)
+            if size is None or end - at < size:
+                self._head = data[at:]
+                break
+            frame = self._begin(data, at, size, t_ns)
+            at += size
+            if room > 0:
+                room -= 1
+                self._record(frame)
+            elif spare > 0 and (frame.rules or frame.opcode == CLOSE):
+                spare -= 1
+                self._record(frame)
+            else:
+                self._omit(frame)
+            if self._blind:
+                self._uncounted += end - at
+                at = end
+            at = self._collect(data, at, done)
+        return done
+
+    def receive_end(self) -> list[SeenFrame]:
+        """No more bytes will come: return the frame whose preview stayed incomplete, if there is one."""
+        done: list[SeenFrame] = []
+        if self._open is not None:
+            self._finish(done)
+        return done
+
+    def _begin(self, data: bytes, at: int, size: int, t_ns: int) -> SeenFrame:
+        """The frame whose header of `size` bytes begins at `at`."""
+        first, second = data[at], data[at + 1]
+        masked = bool(second & MASK)
+        length = _payload_length(data, at)
+        frame = SeenFrame(
+            number=self.frames,
+            t_ns=t_ns,
+            gap_ns=None if self.last_ns is None else t_ns - self.last_ns,
+            fin=bool(first & FIN),
+            rsv=(first & RSV) >> 4,
+            opcode=first & 0xF,
+            masked=masked,
+            length=length,
+            header_length=size,
+            key=data[at + size - 4 : at + size] if masked else b"",
+            message=first & 0xF,
+            compressed=False,
+            context_lost=self._context_lost,
+            wanted=0,
+        )
+        self.last_ns = t_ns
+        self._judge(frame, first & RSV, second & 0x7F)
+        self._place(frame)
+        if length >= _UNWALKABLE:
+            self._blind = True
+            self._left = 0
+        else:
+            keep = INFLATE_WIRE if frame.compressed else self._preview
+            frame.wanted = min(length, _CONTROL_PAYLOAD if frame.opcode == CLOSE else keep)
+            self._left = length
+        self.closed |= frame.opcode == CLOSE
+        return frame
+
+    def _judge(self, frame: SeenFrame, rsv: int, short_length: int) -> None:
+        """Note what is wrong with the header by itself."""
+        broken = frame.rules.append
+        if self.closed:
+            broken(AFTER_CLOSE)
+        if frame.masked != (self._sender == "client"):
+            broken(UPSTREAM_MASKED if frame.masked else CLIENT_UNMASKED)
+        if frame.opcode not in OPCODE_NAMES:
+            broken(RESERVED_OPCODE)
+        if rsv & ~self._rsv_known:
+            broken(RESERVED_BITS)
+        if frame.length >= _UNWALKABLE:
+            broken(LENGTH_TOP_BIT)
+        elif frame.length < (0, 126, 1 << 16)[max(0, short_length - 125)]:
+            broken(LENGTH_NOT_MINIMAL)
+        if frame.opcode >= CLOSE:
+            if not frame.fin:
+                broken(CONTROL_FRAGMENTED)
+            if frame.length > _CONTROL_PAYLOAD:
+                broken(CONTROL_LONG)
+
+    def _place(self, frame: SeenFrame) -> None:
+        """Find the message that the frame belongs to (section 5.4), and whether it is compressed."""
+        marked = self._deflate and bool(frame.rsv & RSV1 >> 4)
+        if frame.opcode >= CLOSE:
+            if marked:
+                frame.rules.append(CONTROL_COMPRESSED)
+            return
+        if frame.opcode == CONTINUATION:
+            if not self._message:
+                frame.rules.append(CONTINUATION_ALONE)
+            if marked:
+                frame.rules.append(CONTINUATION_COMPRESSED)
+            frame.message = self._message
+            frame.compressed = self._compressed
+        else:
+            if self._message:
+                frame.rules.append(MESSAGE_INSIDE_MESSAGE)
+            frame.compressed = marked
+        self._message = 0 if frame.fin else frame.message
+        self._compressed = frame.compressed and not frame.fin
+
+    def _record(self, frame: SeenFrame) -> None:
+        self.recorded_frames += 1
+        self.recorded_bytes += frame.header_length + self._left
+        frame.recorded = True
+        self._open = frame
+        self._context_lost &= not frame.compressed
+
+    def _omit(self, frame: SeenFrame) -> None:
+        self.omitted_frames += 1
+        self.omitted_bytes += frame.header_length + self._left
+        # A Close frame's code is wanted even where its record is not.
+        self._open = frame if frame.opcode == CLOSE else None
+        self._context_lost |= frame.compressed
+
+    def _collect(self, data: bytes, at: int, done: list[SeenFrame]) -> int:
+        """Step over the payload that begins at `at`, keeping what the preview needs; return where it ends."""
+        take = min(self._left, len(data) - at)
+        frame = self._open
+        if frame is not None:
+            missing = frame.wanted - len(frame.kept)
+            frame.kept += data[at : at + min(take, missing)]
+            if len(frame.kept) >= frame.wanted:
+                self._finish(done)
+        self._left -= take
+        return at + take
+
+    def _finish(self, done: list[SeenFrame]) -> None:
+        frame, self._open = self._open, None
+        assert frame is not None
+        if frame.opcode == CLOSE:
+            self._read_close(frame)
+        if frame.recorded:
+            done.append(frame)
+
+    def _read_close(self, frame: SeenFrame) -> None:
+        """Take code and reason of a Close frame (section 5.5.1); the first one of a direction counts."""
+        frame.code, frame.reason, rule = parse_close(frame.payload)
+        if rule is not None and len(frame.kept) == frame.length:
+            frame.rules.append(rule)
+        if self.close_code is None:
+            self.close_code, self.close_reason = frame.code, frame.reason
+
+
+def parse_close(payload: bytes) -> tuple[int | None, str | None, Rule | None]:
+    """Code, reason and the broken rule, if there is one, of a Close frame's payload (section 5.5.1)."""
+    if len(payload) < 2:
+        return None, None, CLOSE_ONE_BYTE if payload else None
+    code = int.from_bytes(payload[:2], "big")
+    rule = None if may_be_sent(code) else CLOSE_CODE
+    try:
+        reason = payload[2:].decode()
+    except UnicodeDecodeError:
+        reason = payload[2:].decode(errors="replace")
+        rule = rule or CLOSE_REASON
+    return code, reason, rule
+
+
+def _header_length(data: bytes, at: int = 0) -> int | None:
+    """The length of the frame header at `at`, masking key included; None where two bytes are not there."""
+    if len(data) - at < 2:
+        return None
+    second = data[at + 1]
+    extended = {126: 2, 127: 8}.get(second & 0x7F, 0)
+    return 2 + extended + (4 if second & MASK else 0)
+
+
+def _payload_length(data: bytes, at: int = 0) -> int:
+    """The payload length in the complete frame header at `at`."""
+    short = data[at + 1] & 0x7F
+    if short == 126:
+        return int.from_bytes(data[at + 2 : at + 4], "big")
+    if short == 127:
+        return int.from_bytes(data[at + 2 : at + 10], "big")
+    return short

@@ -1,0 +1,222 @@
+"""The opening handshake (RFC 6455 section 4), on both legs.  Pure.
+
+Strategy
+    Downstream, the request has been parsed already; `refusal` says what is wrong with it.  Upstream,
+    the request is written by `request_head`, and `AnswerReader` is fed with what comes back until it
+    knows what that is: a 101 whose head it has read itself, strictly, or any other answer, which it
+    leaves untouched, from its first byte on, to somebody who reads ordinary responses.
+
+Rules
+    * Strict on both legs: a gateway that believes in an upgrade which one side does not believe in
+      would carry requests that nobody checked ("WebSocket smuggling").
+    * What follows the head of a 101 belongs to the tunnel, and is kept.
+"""
+
+import base64
+import binascii
+import hashlib
+import re
+from dataclasses import dataclass
+from typing import Final
+
+from gateway.headers import Field, Fields, members, readable, unsendable, values
+
+VERSION: Final = b"13"
+"""The only version of the protocol there is (section 4.1)."""
+
+_GUID: Final = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+_KEY_BYTES: Final = 16
+_LONGEST_HEAD: Final = 64 * 1024
+"""Bytes that the head of an upstream's answer may have."""
+
+_STATUS_LINE: Final = re.compile(rb"HTTP/1\.1 (1[0-9]{2})(?: [^\x00-\x08\x0a-\x1f\x7f]*)?")
+_INTERIM: Final = b"HTTP/1.1 1"
+_SWITCHING: Final = 101
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refusal:
+    """Why a client's opening handshake is refused."""
+
+    status: int
+    reason: str
+    fields: tuple[tuple[str, str], ...] = ()
+    """Fields that the answer must carry."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Switching:
+    """A 101, and the bytes that came behind its head."""
+
+    status_line: bytes
+    fields: tuple[Field, ...]
+    rest: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ordinary:
+    """An answer other than 101, or something that is no answer at all: all that was received of it."""
+
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Nonsense:
+    """A 101 that is none."""
+
+    reason: str
+
+
+Answer = Switching | Ordinary | Nonsense
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Extensions:
+    """What the agreed extensions mean to someone who reads the frames (RFC 7692 section 7)."""
+
+    deflate: bool
+    client_takeover: bool
+    """Whether the client's deflate context lives on from message to message."""
+    upstream_takeover: bool
+    rsv_known: int
+    """The RSV bits that some extension other than permessage-deflate may set, as a mask of byte 0."""
+
+
+def wants_websocket(fields: Fields) -> bool:
+    """Whether a request asks to speak WebSocket (section 4.2.1, items 3 and 4)."""
+    return b"upgrade" in members(fields, b"connection") and b"websocket" in members(fields, b"upgrade")
+
+
+def refusal(method: str, version: tuple[int, int], fields: Fields) -> Refusal | None:
+    """What is wrong with a client's opening handshake (section 4.2.1); None where it is sound."""
+    if method != "GET":
+        return Refusal(status=400, reason=f"a WebSocket opens with GET, not with {method}")
+    if version != (1, 1):
+        return Refusal(status=400, reason="a WebSocket opens with HTTP/1.1")
+    if values(fields, b"transfer-encoding") or any(value != b"0" for value in values(fields, b"content-length")):
+        return Refusal(status=400, reason="a WebSocket opens with a request that has no body")
+    if values(fields, b"sec-websocket-version") != [VERSION]:
+        return Refusal(
+            status=426,
+            reason="Sec-WebSocket-Version must be 13",
+            fields=(("Sec-WebSocket-Version", "13"),),
+        )
+    keys = values(fields, b"sec-websocket-key")
+    if len(keys) != 1 or not _is_key(keys[0]):
+        return Refusal(status=400, reason="Sec-WebSocket-Key must be 16 bytes in base64, once")
+    return None
+
+
+def _is_key(value: bytes) -> bool:
+    try:
+        return len(base64.b64decode(value, validate=True)) == _KEY_BYTES
+    except binascii.Error:
+        return False
+
+
+def accept(key: bytes) -> bytes:
+    """The Sec-WebSocket-Accept that answers a Sec-WebSocket-Key (section 4.2.2, item 5.4)."""
+    return base64.b64encode(hashlib.sha1(key + _GUID, usedforsecurity=False).digest())
+
+
+def request_head(target: str, fields: Fields) -> bytes:
+    """The upstream's opening handshake: `fields` (with Host, without hop-by-hop ones) and the upgrade itself."""
+    upgrade = ((b"Connection", b"Upgrade"), (b"Upgrade", b"websocket"))
+    return b"GET %s HTTP/1.1\r\n" % target.encode("ascii") + _field_lines((*fields, *upgrade))
+
+
+def switching_head(status_line: bytes, fields: Fields) -> bytes:
+    """The head of the 101 that the client gets: `fields` without hop-by-hop ones, and the upgrade itself."""
+    upgrade = ((b"Connection", b"Upgrade"), (b"Upgrade", b"websocket"))
+    return status_line + b"\r\n" + _field_lines((*upgrade, *fields))
+
+
+def _field_lines(fields: Fields) -> bytes:
+    return b"".join([b"%s: %s\r\n" % field for field in fields]) + b"\r\n"
+
+
+def mismatch(answer: Switching, key: bytes) -> str | None:
+    """Why a 101 is no answer to the handshake that carried `key` (section 4.1); None where it is one.
+
+    `key` is empty where the upstream was sent none.
+    """
+    fields = answer.fields
+    if [value.lower() for value in values(fields, b"upgrade")] != [b"websocket"]:
+        return "its 101 does not say Upgrade: websocket"
+    if b"upgrade" not in members(fields, b"connection"):
+        return "its 101 does not say Connection: Upgrade"
+    if values(fields, b"sec-websocket-accept") != [accept(key)]:
+        return "the Sec-WebSocket-Accept of its 101 does not answer the key"
+    if values(fields, b"transfer-encoding") or values(fields, b"content-length"):
+        return "its 101 announces a body"
+    return None
+
+
+def extensions(fields: Fields) -> Extensions:
+    """What was agreed in the Sec-WebSocket-Extensions of an answer (section 9.1)."""
+    deflate = client_takeover = upstream_takeover = False
+    rsv_known = 0
+    for member in members(fields, b"sec-websocket-extensions"):
+        name, *parameters = (part.strip() for part in member.split(b";"))
+        if name == b"permessage-deflate":
+            deflate = True
+            client_takeover = b"client_no_context_takeover" not in parameters
+            upstream_takeover = b"server_no_context_takeover" not in parameters
+        else:
+            rsv_known = 0x70
+    return Extensions(
+        deflate=deflate,
+        client_takeover=client_takeover,
+        upstream_takeover=upstream_takeover,
+        rsv_known=rsv_known,
+    )
+
+
+class AnswerReader:
+    """Reads an upstream's answer to an opening handshake until it is clear what it is."""
+
+    def __init__(self) -> None:
+        self._held = b""
+
+    def receive_data(self, data: bytes) -> Answer | None:
+        """Take `data`; None means that more is needed.  Must not be called again after an answer."""
+        self._held += data
+        while True:
+            start = self._held[: len(_INTERIM)]
+            if not _INTERIM.startswith(start):
+                return Ordinary(data=self._held)
+            end = self._held.find(b"\r\n\r\n")
+            if end < 0:
+                if len(self._held) > _LONGEST_HEAD:
+                    return Nonsense(reason="the head of its answer is longer than 64 KiB")
+                return None
+            head, rest = self._held[:end], self._held[end + 4 :]
+            answer = _read_head(head, rest)
+            if answer is not None:
+                return answer
+            # 100, 102 and 103 announce that the answer is still to come (RFC 9110 section 15.2).
+            self._held = rest
+
+    def receive_end(self) -> Answer:
+        """The upstream sent no more than this."""
+        return Ordinary(data=self._held)
+
+
+def _read_head(head: bytes, rest: bytes) -> Switching | Nonsense | None:
+    """A 101's head, without the empty line at its end; None where it is another 1xx."""
+    status_line, *lines = head.split(b"\r\n")
+    matched = _STATUS_LINE.fullmatch(status_line)
+    if matched is None:
+        return Nonsense(reason=f"its answer begins with {readable(status_line[:80])!r}")
+    if int(matched[1]) != _SWITCHING:
+        return None
+    fields: list[Field] = []
+    for line in lines:
+        name, colon, value = line.partition(b":")
+        if not colon:
+            return Nonsense(reason=f"its 101 has a header line without a colon: {readable(line[:80])!r}")
+        fields.append((name, value.strip(b" \t")))
+    problem = unsendable(fields)
+    if problem is not None:
+        return Nonsense(reason=f"its 101 cannot be passed on: {problem}")
+    return Switching(status_line=status_line, fields=tuple(fields), rest=rest)
