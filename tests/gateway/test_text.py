@@ -1,0 +1,278 @@
+"""Records in words: what a terminal is given, and what it is never given."""
+
+import unicodedata
+from collections.abc import Iterator
+from time import tzset
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec.structs import replace
+
+from gateway import events
+from gateway.events import Close, Error, Event, Frame, Handshake, HandshakeLeg, Open, Request, SideTotals
+from gateway.text import close_name, close_words, count, duration, escape, line, size, words
+
+NOON = "2026-01-31T12:00:00.250Z"
+
+
+@pytest.fixture(autouse=True)
+def utc(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Every wall clock shows UTC."""
+    monkeypatch.setenv("TZ", "UTC")
+    tzset()
+    yield
+    monkeypatch.undo()
+    tzset()
+
+
+def frame(**fields: object) -> Frame:
+    """Give the record of a client's text frame `Hello`, but for `fields`."""
+    usual = Frame(
+        time=NOON,
+        t_ns=1,
+        conn=3,
+        sender="client",
+        fin=True,
+        rsv=0,
+        opcode="text",
+        masked=True,
+        len=5,
+        header_len=6,
+        gap_ms=None,
+        text="Hello",
+        hex=None,
+        truncated=False,
+        inflated=False,
+        code=None,
+        reason=None,
+    )
+    return replace(usual, **fields)
+
+
+def close(**fields: object) -> Close:
+    """Give the record of a tunnel that its client closed, but for `fields`."""
+    sent = SideTotals(code=1000, reason="bye", frames=2, bytes=30)
+    answered = SideTotals(code=1000, reason="", frames=1, bytes=4)
+    usual = Close(
+        time=NOON, t_ns=1, conn=3, by="client", how="close", client=sent, upstream=answered, ms=12_345.0
+    )
+    return replace(usual, **fields)
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("plain", "plain"),
+        ("日本語 ちゃん é 👍", "日本語 ちゃん é 👍"),
+        ("a\tb\r\nc", r"a\tb\r\nc"),
+        ("\x1b[31mred\x1b[0m", r"\x1b[31mred\x1b[0m"),
+        ("\x1b]0;title\x07", r"\x1b]0;title\x07"),
+        ("\x9b2J\x9d0;t\x9c", r"\x9b2J\x9d0;t\x9c"),
+        ("\x00\x7f", r"\x00\x7f"),
+        ("abc\u202edef\u2066", r"abc\u202edef\u2066"),
+        ("zero\u200bwidth\ufeff\u00ad", r"zero\u200bwidth\ufeff\xad"),
+        ("\U000e0041\U000e007f", r"\U000e0041\U000e007f"),
+        ("\u2028\u2029", r"\u2028\u2029"),
+        ("\ud800\udfff", r"\ud800\udfff"),
+        ("\ufdd0\uffff\U0010ffff", r"\ufdd0\uffff\U0010ffff"),
+        ("\u3164\u115f\u034f", r"\u3164\u115f\u034f"),
+        ("❤\ufe0f a\ufe0f", r"❤" + "\ufe0f" + r" a\ufe0f"),
+        ("❤\ufe0f\ufe0f", "❤\ufe0f" + r"\ufe0f"),
+        ("\U000e0100\ufe00", r"\U000e0100\ufe00"),
+        (r"C:\temp\x1b", r"C:\temp\x1b"),
+        ("no\u00a0break \u3000", "no\u00a0break \u3000"),
+        ("[bold]markup[/bold]", "[bold]markup[/bold]"),
+    ],
+)
+def test_escape_shows_what_is_unsafe(text: str, shown: str) -> None:
+    """Each class of characters that could harm or hide is written out; all else stays as it is."""
+    assert escape(text) == shown
+
+
+@given(st.text(st.characters()))
+def test_escape_leaves_nothing_that_a_terminal_obeys(text: str) -> None:
+    """Whatever the text, no control, format, surrogate, unassigned or separating character is left."""
+    forbidden = {"Cc", "Cf", "Cs", "Cn", "Zl", "Zp"}
+    assert not forbidden & set(map(unicodedata.category, escape(text)))
+
+
+@given(st.text(st.characters()))
+def test_escape_is_done_once(text: str) -> None:
+    """What is safe already is not changed: escaping twice is escaping once."""
+    assert escape(escape(text)) == escape(text)
+
+
+@pytest.mark.parametrize(
+    ("number", "shown"),
+    [
+        (0, "0 B"),
+        (65_536, "65536 B"),
+        (99_999, "99999 B"),
+        (100_000, "97.7 KiB"),
+        (1 << 20, "1.0 MiB"),
+        (16 << 20, "16.0 MiB"),
+        (5 << 30, "5.0 GiB"),
+        (3 << 50, "3072.0 TiB"),
+    ],
+)
+def test_size(number: int, shown: str) -> None:
+    """Bytes are exact while that is readable, then scaled."""
+    assert size(number) == shown
+
+
+@pytest.mark.parametrize(
+    ("ms", "shown"),
+    [(3.21, "3.2 ms"), (12_340, "12.3 s"), (307_000, "5m 07s"), (7_500_000, "2h 05m")],
+)
+def test_duration(ms: float, shown: str) -> None:
+    """Durations take the unit that suits them."""
+    assert duration(ms) == shown
+
+
+def test_count() -> None:
+    """A noun agrees with its number, which has its thousands apart."""
+    assert [count(1, "frame"), count(0, "frame"), count(2000, "frame")] == [
+        "1 frame",
+        "0 frames",
+        "2,000 frames",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("code", "name"),
+    [
+        (1000, "Normal Closure"),
+        (1001, "Going Away"),
+        (1006, "Abnormal Closure"),
+        (1014, "Bad Gateway"),
+        (2000, "Reserved"),
+        (3000, "Unauthorized"),
+        (3999, "Registered Range"),
+        (4321, "Private Use"),
+        (7, "Not a Close Code"),
+        (5000, "Not a Close Code"),
+    ],
+)
+def test_close_names(code: int, name: str) -> None:
+    """Each code has the registry's name, or its range's."""
+    assert close_name(code) == name
+
+
+def test_close_words_escape_the_reason() -> None:
+    """A reason comes from a peer and is only ever text; no code is said to be none."""
+    assert close_words(4000, "\x1b[2J") == r'4000 Private Use "\x1b[2J"'
+    assert close_words(None, None) == "no code"
+
+
+@pytest.mark.parametrize(
+    ("event", "shown"),
+    [
+        (frame(), "12:00:00.250    #3 →  text         5 B  Hello"),
+        (frame(sender="upstream"), "12:00:00.250    #3  ← text         5 B  Hello"),
+        (frame(truncated=True), "12:00:00.250    #3 →  text         5 B  Hello…"),
+        (frame(fin=False, opcode="continuation"), "12:00:00.250    #3 →  cont…        5 B  Hello"),
+        (frame(rsv=4, inflated=True), "12:00:00.250    #3 →  text         5 B  compressed: Hello"),
+        (frame(opcode="binary", text=None, hex="00ff7f"), "12:00:00.250    #3 →  binary       5 B  00 ff 7f"),
+        (frame(opcode="0xB", text=None, hex="00"), "12:00:00.250    #3 →  0xB          5 B  00"),
+        (frame(opcode="ping", text="", len=0), "12:00:00.250    #3 →  ping         0 B"),
+        (
+            frame(opcode="close", code=1000, reason="bye"),
+            '12:00:00.250    #3 →  close        5 B  1000 Normal Closure "bye"',
+        ),
+        (
+            events.Omitted(time=NOON, t_ns=1, conn=12, sender="upstream", frames=1234, bytes=2048),
+            "12:00:00.250   #12  ← …                 1,234 frames left out of the log, 2048 B",
+        ),
+        (
+            events.Violation(
+                time=NOON, t_ns=1, conn=1, sender="client", what="reserved opcode 0xB", rfc="5.2"
+            ),
+            "12:00:00.250    #1 →  wrong             reserved opcode 0xB (RFC 6455 section 5.2)",
+        ),
+        (
+            close(),
+            (
+                '12:00:00.250    #3 ○  closed            by the client: 1000 Normal Closure "bye"; '
+                "after 12.3 s, → 2 frames 30 B, ← 1 frame 4 B"
+            ),
+        ),
+        (
+            Request(
+                time=NOON,
+                t_ns=1,
+                method="GET",
+                path="/a?b=\x1b",
+                status=200,
+                upstream="http://localhost:9090",
+                ms=3.21,
+                bytes=512,
+                client="127.0.0.1:5000",
+            ),
+            r"12:00:00.250       ⇄  GET        512 B  200 /a?b=\x1b from http://localhost:9090 in 3.2 ms",
+        ),
+        (
+            Error(time=NOON, t_ns=1, message="no answer", upstream="http://localhost:9090", status=502),
+            "12:00:00.250       !  error             no answer; upstream http://localhost:9090; answered 502",
+        ),
+        (
+            events.Listening(time=NOON, t_ns=1, addr="[::]:8080", url="http://localhost:8080"),
+            "12:00:00.250          listens           on http://localhost:8080 ([::]:8080)",
+        ),
+        (
+            events.Stopping(time=NOON, t_ns=1, signal="SIGTERM", open=1),
+            "12:00:00.250          stops             SIGTERM; 1 tunnel open",
+        ),
+    ],
+)
+def test_lines(event: Event, shown: str) -> None:
+    """Each kind of record has one plain line."""
+    assert line(event) == shown
+
+
+@pytest.mark.parametrize(
+    ("fields", "shown"),
+    [
+        ({"by": "gateway"}, "by the gateway: 1001 Going Away"),
+        ({"by": "upstream"}, "by the upstream: 1000 Normal Closure;"),
+        ({"how": "fin"}, "by the client: end of stream without a Close frame"),
+        ({"how": "reset", "by": "upstream"}, "by the upstream: connection reset"),
+        ({"how": "timeout", "by": "gateway"}, "by the gateway: no answer in time"),
+        ({"client": SideTotals(code=None, reason=None, frames=1, bytes=6)}, "by the client: no code;"),
+    ],
+)
+def test_endings(fields: dict[str, object], shown: str) -> None:
+    """A close says who closed and how."""
+    assert words(close(**fields)).rest.startswith(shown)
+
+
+def test_open_tells_the_route_and_what_was_agreed() -> None:
+    """An open names path, client and upstream, and the subprotocol and extensions where there are any."""
+    leg = HandshakeLeg(received=(), sent=())
+    opened = Open(
+        time=NOON,
+        t_ns=1,
+        conn=1,
+        client="127.0.0.1:5000",
+        path="/ws\u202e",
+        upstream="http://localhost:9090",
+        subprotocol="chat",
+        extensions="permessage-deflate",
+        handshake=Handshake(request=leg, response=leg),
+    )
+    assert words(opened).rest == (
+        r"/ws\u202e from 127.0.0.1:5000 to http://localhost:9090, subprotocol chat, with permessage-deflate"
+    )
+
+
+@given(text=st.text(), path=st.text(), opcode=st.text())
+def test_no_line_breaks_out(text: str, path: str, opcode: str) -> None:
+    """Whatever stands in a record's fields, its line is one printable line."""
+    lines = [
+        line(frame(text=text, opcode=opcode)),
+        line(frame(opcode="close", code=1000, reason=text)),
+        line(Error(time=NOON, t_ns=1, message=text, client=path, upstream=path, path=path)),
+    ]
+    for shown in lines:
+        assert "\x1b" not in shown
+        assert len(shown.splitlines()) == 1
