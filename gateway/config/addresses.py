@@ -1,0 +1,138 @@
+"""Where a server listens and where an upstream is: text → parts, checked.
+
+Both parsers raise ValueError with words for the author of the config.  No message repeats any part of a
+url in which credentials might stand.
+"""
+
+import ipaddress
+import re
+from dataclasses import dataclass
+from typing import Final
+from urllib.parse import quote
+
+from gateway.config.problems import quoted
+
+_HOST_NAME: Final = re.compile(r"[0-9A-Za-z_]([0-9A-Za-z_.-]*[0-9A-Za-z_.])?")
+"""Letters, digits, hyphens and dots as in RFC 1123, and underscores, which container names have."""
+
+_NUMBER: Final = re.compile(r"[0-9]{1,9}")
+
+
+def parse_addr(addr: str) -> tuple[str | None, int]:
+    """Host and port of `addr` as in `HTTPServer.spec.addr`; no host (None) means all interfaces.
+
+    `:8080`, `localhost:8080`, `127.0.0.1:8080`, `[::1]:8080`; an IPv6 address comes back without its
+    brackets.  Port 0 lets the system choose one.  Raises ValueError.
+    """
+    if "://" in addr or addr.startswith("@"):
+        raise ValueError(
+            'only host:port is supported yet, of the forms that core/v1 has; write it as in "localhost:8080"'
+        )
+    bracketed = addr.startswith("[")
+    host, colon, port = addr.rpartition(":")
+    if not colon or (bracketed and not host.endswith("]")):
+        hint = f":{addr}" if addr.isdecimal() else f"{addr}:8080"
+        raise ValueError(f"the port is missing; write it as in {quoted(hint)}")
+    if host in ("*", "[]"):
+        raise ValueError(f"all interfaces are meant where there is no host; write {quoted(f':{port}')}")
+    if ":" in host and not bracketed:
+        raise ValueError(f"an IPv6 address stands in brackets; write {quoted(f'[{host}]:{port}')}")
+    return (_host(host) if host else None), _port(port, lowest=0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Upstream:
+    """Where requests are sent to: the url of an `upstreams` entry, without its credentials and its path.
+
+    AILERON ignores both as well (core-v1, section 5.5).
+    """
+
+    scheme: str
+    """`http` or `https`."""
+    host: str
+    """A name or an address to connect to; an IPv6 address stands without brackets."""
+    port: int
+    authority: str
+    """What the `Host` field of a request to it says: the port only where the url has one."""
+    query: str = ""
+    """Goes before the query of each request; without the `?`."""
+
+    @property
+    def url(self) -> str:
+        """For people to read."""
+        return f"{self.scheme}://{self.authority}"
+
+
+def parse_upstream(url: str) -> Upstream:
+    """The upstream that `url` names.  Raises ValueError."""
+    scheme, separator, rest = url.partition("://")
+    if not separator or scheme not in ("http", "https"):
+        hint = (
+            f"; write {quoted(scheme.lower())} in lower case" if scheme.lower() in ("http", "https") else ""
+        )
+        raise ValueError(f'the url has to begin with "http://" or "https://"{hint}')
+    if found := re.search(r"[\x00-\x20\x7f]", url):
+        raise ValueError(f"a url cannot hold {'spaces' if found[0] == ' ' else 'control characters'}")
+    rest, _, query = rest.partition("#")[0].partition("?")
+    _, _, hostport = rest.partition("/")[0].rpartition("@")
+    try:
+        host, authority, port = _authority(hostport, default_port=443 if scheme == "https" else 80)
+    except ValueError:
+        if "@" in url:
+            raise ValueError(
+                'no host and port stand between "@" and the next "/"; in a user name or a password, "/", "?", '
+                '"#" and "@" are written as %2F, %3F, %23 and %40'
+            ) from None
+        raise
+    return Upstream(
+        scheme=scheme, host=host, port=port, authority=authority, query=quote(query, safe=_QUERY_SAFE)
+    )
+
+
+_QUERY_SAFE: Final = "".join(map(chr, range(0x21, 0x7F)))
+
+
+def _authority(hostport: str, *, default_port: int) -> tuple[str, str, int]:
+    """Host, authority and port."""
+    found = re.fullmatch(r"(\[[^\]]*\]|[^:\[\]]*)(:(.*))?", hostport)
+    if found is None:
+        raise ValueError('after "//" stands a host and, behind a colon, a port; an IPv6 address has brackets')
+    host, colon, port = found.groups()
+    if not host:
+        hint = f"localhost{colon or ''}"
+        raise ValueError(f"the host is missing; for this machine it is {quoted(hint)}")
+    number = default_port if colon is None else _port(port, lowest=1)
+    name = _host(host)
+    shown = f"[{name.partition('%')[0]}]" if ":" in name else name
+    return name, f"{shown}{colon or ''}", number
+
+
+def _host(host: str) -> str:
+    """`host` without brackets."""
+    if host.startswith("["):
+        address = host[1:-1].replace("%25", "%")
+        try:
+            ipaddress.IPv6Address(address)
+        except ValueError:
+            raise ValueError(f"{quoted(host)} is not an IPv6 address in brackets") from None
+        return address
+    if _HOST_NAME.fullmatch(host):
+        return host
+    try:
+        ascii_form = host.encode("idna").decode("ascii") if not host.isascii() else ""
+    except UnicodeError:
+        ascii_form = ""
+    hint = f"; write its ASCII form, {quoted(ascii_form)}" if ascii_form else ""
+    raise ValueError(f"{quoted(host)} is not the name of a host{hint}")
+
+
+def _port(port: str, *, lowest: int) -> int:
+    if not port:
+        raise ValueError("the port is missing behind the colon")
+    if not _NUMBER.fullmatch(port):
+        named = {"http": 80, "https": 443}.get(port)
+        hint = f"; write {named}" if named else ""
+        raise ValueError(f"{quoted(port)} is not a port number{hint}")
+    if not lowest <= int(port) <= 65535:
+        raise ValueError(f"port {int(port)} is out of range; ports go from {lowest or 1} to 65535")
+    return int(port)

@@ -1,0 +1,310 @@
+"""Files → YAML documents, as trees of nodes that know where they stand.
+
+Strategy
+    PyYAML's scanner and parser turn the text into events, which they do without recursion.  The tree is
+    built here, because its size, its depth and its aliases have to be bounded while it grows, and because
+    duplicate keys, tags and merge keys must survive until somebody can name the resource they are in.
+
+Rules
+    * Positions come from character indices, not from PyYAML's line numbers, for which NEL and LS end a
+      line as well: a position is what an editor shows.
+    * A document that cannot be parsed is one problem; reading goes on at the next `---`, which YAML lets
+      stand at the start of a line for nothing else (YAML 1.2, section 9.1.2).
+    * An alias is the node that it stands for, shared, never copied.  The budget counts it in full, so that
+      whoever walks a tree meets at most `NODES_MAX` nodes.
+    * Nothing but `read` touches a file.
+"""
+
+import bisect
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import yaml
+
+from gateway.config.problems import Mark, Problem, did_you_mean, quoted
+from gateway.config.syntax import Complaint, explain
+
+BYTES_MAX: Final = 1 << 20
+"""A file may have this many bytes."""
+NODES_MAX: Final = 50_000
+"""A document may have this many nodes, each alias counted as all that it stands for."""
+DEPTH_MAX: Final = 64
+"""Collections may stand in collections this deep; the deepest that core/v1 has is 12."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class ScalarNode:
+    """A single value, not yet interpreted."""
+
+    text: str
+    plain: bool
+    """Without quotes, so that it may be a number, a boolean or null."""
+    tag: str | None
+    mark: Mark
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class SequenceNode:
+    """A list."""
+
+    items: "tuple[Node, ...]"
+    tag: str | None
+    mark: Mark
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class MappingNode:
+    """Keys and values in the order of the file; duplicates and merge keys are still among them."""
+
+    entries: "tuple[tuple[Node, Node], ...]"
+    tag: str | None
+    mark: Mark
+
+
+Node = ScalarNode | SequenceNode | MappingNode
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Document:
+    """One YAML document of a file."""
+
+    file: str
+    root: Node
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """What a file holds, as far as it could be read."""
+
+    documents: tuple[Document, ...] = ()
+    problems: tuple[Problem, ...] = ()
+
+
+def read(path: Path) -> Reading:
+    """The documents of the file at `path`; everything that can go wrong is among the problems."""
+    file = str(path)
+    if path.suffix not in (".yaml", ".yml") and not path.is_dir():
+        later = "JSON files are not supported yet" if path.suffix == ".json" else "it would be ignored"
+        return _unreadable(file, f"the name of a config file ends in .yaml or .yml; {later}")
+    try:
+        with path.open("rb") as stream:
+            data = stream.read(BYTES_MAX + 1)
+    except FileNotFoundError:
+        return _unreadable(file, "there is no such file")
+    except IsADirectoryError:
+        return _unreadable(file, "this is a directory, which is not supported yet; name a file in it")
+    except (OSError, ValueError) as error:  # ValueError: a path with a NUL character
+        if path.is_dir():  # which Windows answers with "permission denied"
+            return _unreadable(file, "this is a directory, which is not supported yet; name a file in it")
+        reason = getattr(error, "strerror", None) or str(error)
+        return _unreadable(file, f"the file cannot be read: {reason}")
+    return parse(file, data)
+
+
+def _unreadable(file: str, message: str) -> Reading:
+    return Reading(problems=(Problem(file=file, message=message),))
+
+
+def parse(file: str, data: bytes) -> Reading:
+    """The documents in `data`, the content of `file` (which is only named, never opened)."""
+    if len(data) > BYTES_MAX:
+        return _unreadable(file, f"the file has more than {BYTES_MAX >> 20} MiB, which no config needs")
+    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return _unreadable(file, "the file is written in UTF-16; save it as UTF-8")
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        before = _Text(data[: error.start].decode("utf-8-sig"))
+        return Reading(
+            problems=(
+                before.problem(
+                    file,
+                    len(before.text),
+                    f"the byte 0x{data[error.start]:02X} is not UTF-8; save the file as UTF-8",
+                ),
+            )
+        )
+    source = _Text(text)
+    if found := _UNPRINTABLE.search(text):
+        message = f"the control character U+{ord(found[0]):04X} is not allowed in YAML; remove it"
+        return Reading(problems=(source.problem(file, found.start(), message),))
+    return _parse_documents(file, source)
+
+
+_UNPRINTABLE: Final = re.compile(
+    "[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]"
+)
+"""What YAML 1.2 (section 5.1) keeps out of a file, and a byte order mark that is not at its start."""
+
+_DOCUMENT_START: Final = re.compile(r"^---(?=\s|\Z)", re.MULTILINE)
+
+_BROKEN_MAX: Final = 20
+"""After so many broken documents a file is no config."""
+
+
+class _Text:
+    """The text of a file, and where each of its characters stands."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self._starts = [0, *(found.end() for found in re.finditer(r"\r\n|\n|\r", text))]
+
+    def mark(self, index: int) -> Mark:
+        line = bisect.bisect_right(self._starts, index)
+        return Mark(line=line, column=index - self._starts[line - 1] + 1)
+
+    def problem(self, file: str, index: int, message: str) -> Problem:
+        mark = self.mark(index)
+        return Problem(file=file, line=mark.line, column=mark.column, message=message)
+
+
+class _BrokenError(Exception):
+    """A document that cannot be read any further."""
+
+    def __init__(self, message: str, *, at: int, noticed: int) -> None:
+        super().__init__(message)
+        self.at = at
+        """The index in the file to show."""
+        self.noticed = noticed
+        """The index in the file up to which the parser has come."""
+
+
+def _parse_documents(file: str, source: _Text) -> Reading:
+    documents: list[Document] = []
+    problems: list[Problem] = []
+    start = 0
+    while len(problems) < _BROKEN_MAX:
+        try:
+            for root in _Composer(source, start).roots():
+                documents.append(Document(file=file, root=root))  # noqa: PERF401  (those before a broken one count)
+            break
+        except _BrokenError as broken:
+            problems.append(source.problem(file, broken.at, str(broken)))
+            following = _DOCUMENT_START.search(source.text, max(broken.noticed, start + 1))
+            if following is None:
+                break
+            start = following.start()
+    return Reading(documents=tuple(documents), problems=tuple(problems))
+
+
+@dataclass(frozen=True, slots=True)
+class _Composed:
+    """A node with its measures."""
+
+    node: Node
+    size: int
+    """Nodes in it, itself included, aliases in full."""
+    height: int
+    """Collections on the longest way down, itself included."""
+
+
+class _Composer:
+    """Builds the documents of `source` from the index `start` on."""
+
+    def __init__(self, source: _Text, start: int) -> None:
+        self._source = source
+        self._start = start
+        self._loader = yaml.SafeLoader(source.text[start:])
+        self._anchors: dict[str, _Composed | None] = {}
+        self._size = 0
+
+    def roots(self) -> Iterator[Node]:
+        """The root of each document; raises _BrokenError where one cannot be read."""
+        while not isinstance(event := self._event(), yaml.StreamEndEvent):
+            if isinstance(event, yaml.DocumentStartEvent):
+                self._anchors.clear()
+                self._size = 0
+                yield self._compose(self._event(), depth=0).node
+
+    def _event(self) -> yaml.Event:
+        try:
+            event: yaml.Event = self._loader.get_event()  # type: ignore[no-untyped-call]  # its stub's gap
+        except yaml.MarkedYAMLError as error:
+            raise self._broken(error) from None
+        except (ValueError, OverflowError):
+            # Numbers in escapes ("\UFFFFFFFF") and in %YAML directives reach chr() and int() unchecked.
+            here = self._start + self._loader.index
+            raise _BrokenError("this number stands for no character", at=here, noticed=here) from None
+        return event
+
+    def _broken(self, error: yaml.MarkedYAMLError) -> _BrokenError:
+        noticed = self._index(error.problem_mark or self._loader.get_mark())
+        began = self._index(error.context_mark) if error.context_mark else noticed
+        complaint = Complaint(
+            problem=error.problem or "",
+            context=error.context or "",
+            found=self._source.text[noticed : noticed + 1],
+            began=self._source.mark(began),
+            noticed=self._source.mark(noticed),
+        )
+        place, message = explain(complaint)
+        return _BrokenError(message, at=began if place == "began" else noticed, noticed=noticed)
+
+    def _index(self, mark: Any) -> int:
+        return self._start + int(mark.index)
+
+    def _compose(self, event: yaml.Event, *, depth: int) -> _Composed:
+        """The node that begins with `event`, `depth` collections below its document."""
+        at = self._index(event.start_mark)
+        if isinstance(event, yaml.AliasEvent):
+            composed = self._aliased(event.anchor or "", at)
+            self._admit(composed.size, depth + composed.height, at)
+            return composed
+        self._admit(1, depth + isinstance(event, yaml.CollectionStartEvent), at)
+        anchor: str | None = getattr(event, "anchor", None)
+        if anchor:
+            self._anchors[anchor] = None
+        before = self._size
+        node, height = self._node(event, self._source.mark(at), depth)
+        composed = _Composed(node=node, size=self._size - before + 1, height=height)
+        if anchor:
+            self._anchors[anchor] = composed
+        return composed
+
+    def _node(self, event: yaml.Event, mark: Mark, depth: int) -> tuple[Node, int]:
+        """The node and its height."""
+        if isinstance(event, yaml.SequenceStartEvent):
+            items = self._children(yaml.SequenceEndEvent, depth)
+            nodes = tuple(each.node for each in items)
+            return SequenceNode(items=nodes, tag=event.tag, mark=mark), _height(items)
+        if isinstance(event, yaml.MappingStartEvent):
+            items = self._children(yaml.MappingEndEvent, depth)
+            nodes = tuple(each.node for each in items)
+            entries = tuple(zip(nodes[::2], nodes[1::2], strict=True))
+            return MappingNode(entries=entries, tag=event.tag, mark=mark), _height(items)
+        assert isinstance(event, yaml.ScalarEvent)  # noqa: S101  (nothing else begins a node)
+        return ScalarNode(text=event.value, plain=not event.style, tag=event.tag, mark=mark), 0
+
+    def _children(self, end: type[yaml.Event], depth: int) -> list[_Composed]:
+        children: list[_Composed] = []
+        while not isinstance(event := self._event(), end):
+            children.append(self._compose(event, depth=depth + 1))
+        return children
+
+    def _aliased(self, name: str, at: int) -> _Composed:
+        if name not in self._anchors:
+            hint = did_you_mean(name, self._anchors)
+            message = f"{quoted('*' + name)} refers to &{name}, which does not stand above it{hint}"
+            raise _BrokenError(message, at=at, noticed=at)
+        composed = self._anchors[name]
+        if composed is None:
+            message = f"{quoted('*' + name)} stands inside the very thing that it refers to"
+            raise _BrokenError(message, at=at, noticed=at)
+        return composed
+
+    def _admit(self, size: int, depth: int, at: int) -> None:
+        """Count `size` more nodes, the deepest of them in `depth` collections."""
+        self._size += size
+        if self._size > NODES_MAX:
+            message = f"with all its aliases the document has more than {NODES_MAX} values"
+            raise _BrokenError(message, at=at, noticed=at)
+        if depth > DEPTH_MAX:
+            message = f"lists and mappings are nested more than {DEPTH_MAX} deep"
+            raise _BrokenError(message, at=at, noticed=at)
+
+
+def _height(children: list[_Composed]) -> int:
+    return 1 + max((each.height for each in children), default=0)

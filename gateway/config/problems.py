@@ -1,0 +1,83 @@
+"""What is wrong with a configuration: where, in which resource, in which field, and what would be right.
+
+A load collects every problem before it gives up, so that one look at the output is enough to mend a
+file.  What a problem quotes comes from files that anybody may have written: `quoted` makes it fit for a
+terminal.
+"""
+
+import difflib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final
+
+_QUOTED_MAX: Final = 60
+"""Characters of a file that a message repeats at most; longer ones are cut."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mark:
+    """A position in a file.  Both count from 1; a column is a character, a tab is one as well."""
+
+    line: int
+    column: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Problem:
+    """One mistake, with its cure where it is known."""
+
+    file: str
+    line: int | None = None
+    """From 1; None where the file as a whole is meant."""
+    column: int | None = None
+    """From 1, in characters; None where the file as a whole is meant."""
+    resource: str | None = None
+    """As `HTTPServer default/default`; None where it is not known."""
+    field: str | None = None
+    """As `spec.loadBalancers[0].upstreams`; None where the whole resource or file is meant."""
+    message: str
+
+    def __str__(self) -> str:
+        place = quoted(self.file, marks="")
+        if self.line is not None:
+            place += f":{self.line}:{self.column}"
+        return ": ".join(part for part in (place, self.resource, self.field, self.message) if part)
+
+
+class ConfigError(Exception):
+    """A configuration that cannot be loaded.
+
+    `str()` of it is one problem a line, sorted by position.
+    """
+
+    def __init__(self, problems: Iterable[Problem]) -> None:
+        self.problems: tuple[Problem, ...] = _tidy(problems)
+        super().__init__("\n".join(map(str, self.problems)))
+
+
+def _tidy(problems: Iterable[Problem]) -> tuple[Problem, ...]:
+    """`problems` by position, each mistake once.
+
+    What an alias repeats is read as often as it is used, but it is one mistake, at one place.
+    """
+    once: dict[tuple[object, ...], Problem] = {}
+    for problem in problems:
+        once.setdefault((problem.file, problem.line, problem.column, problem.message), problem)
+    return tuple(sorted(once.values(), key=lambda each: (each.file, each.line or 0, each.column or 0)))
+
+
+def quoted(text: str, *, marks: str = '"') -> str:
+    """`text` between `marks`, cut to a bearable length, with everything unprintable escaped."""
+    if len(text) > _QUOTED_MAX:
+        text = text[: _QUOTED_MAX - 1] + "…"
+    shown = (each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)
+    return f"{marks}{''.join(shown)}{marks}"
+
+
+def did_you_mean(word: str, candidates: Iterable[str]) -> str:
+    """`; did you mean "…"?` where one of `candidates` is close to `word`, else the empty string."""
+    if len(word) > _QUOTED_MAX:
+        return ""
+    by_folded = {candidate.casefold(): candidate for candidate in candidates}
+    close = difflib.get_close_matches(word.casefold(), by_folded, n=1)
+    return f"; did you mean {quoted(by_folded[close[0]])}?" if close else ""
