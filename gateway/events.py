@@ -107,9 +107,7 @@ class Open(Record, frozen=True, kw_only=True, tag="open"):
     handshake: Handshake
 
 
-class Frame(
-    Record, frozen=True, kw_only=True, tag="frame", rename={"sender": "from"}
-):
+class Frame(Record, frozen=True, kw_only=True, tag="frame", rename={"sender": "from"}):
     """One WebSocket frame (RFC 6455 section 5.2), as it was on the wire."""
 
     conn: int
@@ -140,9 +138,7 @@ class Frame(
     """A Close frame's reason; null where there is no code."""
 
 
-class Omitted(
-    Record, frozen=True, kw_only=True, tag="omitted", rename={"sender": "from"}
-):
+class Omitted(Record, frozen=True, kw_only=True, tag="omitted", rename={"sender": "from"}):
     """Frames that passed but were left out of the log."""
 
     conn: int
@@ -152,9 +148,7 @@ class Omitted(
     """On the wire, headers included."""
 
 
-class Violation(
-    Record, frozen=True, kw_only=True, tag="violation", rename={"sender": "from"}
-):
+class Violation(Record, frozen=True, kw_only=True, tag="violation", rename={"sender": "from"}):
     """Something that breaks RFC 6455, passed on unchanged all the same."""
 
     conn: int
@@ -209,17 +203,7 @@ class Stopping(Record, frozen=True, kw_only=True, tag="stopping"):
     """Tunnels open at that moment."""
 
 
-Event = (
-    Listening
-    | Request
-    | Open
-    | Frame
-    | Omitted
-    | Violation
-    | Close
-    | Error
-    | Stopping
-)
+Event = Listening | Request | Open | Frame | Omitted | Violation | Close | Error | Stopping
 
 KINDS: Final[tuple[type[Record], ...]] = (
     Listening,

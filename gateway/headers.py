@@ -39,7 +39,9 @@ _X_FORWARDED: Final = frozenset(
 _CONTROL: Final = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 _TOKEN: Final = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
-_SECRET_FIELDS: Final = frozenset({b"cookie", b"set-cookie", b"authorization", b"proxy-authorization", b"x-api-key"})
+_SECRET_FIELDS: Final = frozenset(
+    {b"cookie", b"set-cookie", b"authorization", b"proxy-authorization", b"x-api-key"}
+)
 _SECRET_ENDINGS: Final = (b"-token", b"-key")
 _SECRET_QUERY: Final = frozenset(
     "token access_token id_token key api_key apikey password secret sig signature code".split()
@@ -91,7 +93,9 @@ def end_to_end(fields: Fields) -> list[Field]:
     return [field for field in fields if field[0].lower() not in hop_by_hop]
 
 
-def for_upstream(fields: Fields, *, authority: str, client: tuple[str, int], host: bytes, scheme: str) -> list[Field]:
+def for_upstream(
+    fields: Fields, *, authority: str, client: tuple[str, int], host: bytes, scheme: str
+) -> list[Field]:
     """The fields of a request as the upstream gets them (core-v1 section 5.5).
 
     `authority` becomes the Host; `client` is the address and port of whoever is connected to the gateway;
@@ -146,7 +150,9 @@ class Secrets:
             for value in values(fields, b"sec-websocket-protocol")
             for part in value.split(b",")
         ]
-        after_bearer = {second for first, second in zip(offered, offered[1:], strict=False) if first.lower() == b"bearer"}
+        after_bearer = {
+            second for first, second in zip(offered, offered[1:], strict=False) if first.lower() == b"bearer"
+        }
         return frozenset(after_bearer | {name for name in offered if len(name) > _LONGEST_SUBPROTOCOL})
 
     def subprotocol(self, name: bytes, hidden: frozenset[bytes]) -> str:

@@ -73,11 +73,15 @@ UPSTREAM_MASKED = _rule("a frame from the upstream that is masked", "5.1")
 RESERVED_BITS = _rule("a reserved bit is set that no extension has given a meaning", "5.2")
 RESERVED_OPCODE = _rule("a reserved opcode", "5.2")
 LENGTH_NOT_MINIMAL = _rule("a payload length that is not in its shortest form", "5.2")
-LENGTH_TOP_BIT = _rule("a payload length with its top bit set; no frame can be told apart from here on", "5.2")
+LENGTH_TOP_BIT = _rule(
+    "a payload length with its top bit set; no frame can be told apart from here on", "5.2"
+)
 CONTROL_FRAGMENTED = _rule("a fragmented control frame", "5.5")
 CONTROL_LONG = _rule("a control frame of more than 125 bytes", "5.5")
 CONTROL_COMPRESSED = _rule("a control frame marked as compressed", "6.1", "RFC 7692")
-CONTINUATION_COMPRESSED = _rule("a continuation marked as compressed; only a message's first frame is", "6.1", "RFC 7692")
+CONTINUATION_COMPRESSED = _rule(
+    "a continuation marked as compressed; only a message's first frame is", "6.1", "RFC 7692"
+)
 CONTINUATION_ALONE = _rule("a continuation of no message", "5.4")
 MESSAGE_INSIDE_MESSAGE = _rule("a new message before the last one was finished", "5.4")
 AFTER_CLOSE = _rule("a frame after the Close frame", "5.5.1")
@@ -180,7 +184,6 @@ class Decoder:
     """
 
     __slots__ = (
-        "_blind",
         "_compressed",
         "_context_lost",
         "_deflate",
@@ -192,7 +195,9 @@ class Decoder:
         "_rsv_known",
         "_sender",
         "_uncounted",
+        "blind",
         "close_code",
+        "close_ns",
         "close_reason",
         "closed",
         "last_ns",
@@ -221,11 +226,15 @@ class Decoder:
         self._compressed = False
         """Whether that message is compressed."""
         self._context_lost = False
-        self._blind = False
         self._uncounted = 0
+
+        self.blind = False
+        """Whether frames can no longer be told apart."""
 
         self.closed = False
         """Whether a Close frame has passed."""
+        self.close_ns: int | None = None
+        """When the first Close frame began."""
         self.close_code: int | None = None
         self.close_reason: str | None = None
         self.last_ns: int | None = None
@@ -239,19 +248,19 @@ class Decoder:
         return self.recorded_frames + self.omitted_frames
 
     @property
-    def bytes(self) -> int:
+    def wire_bytes(self) -> int:
         """All bytes that have passed."""
         return self.recorded_bytes + self.omitted_bytes - self._left + len(self._head) + self._uncounted
 
     @property
     def at_boundary(self) -> bool:
         """Whether the next byte begins a frame, as far as frames can be told apart."""
-        return not (self._left or self._head or self._blind)
+        return not (self._left or self._head or self.blind)
 
     @property
     def plain(self) -> bool:
         """Whether the next frame may be stepped over by `steps`."""
-        return not (self._left or self._head or self._blind or self._message or self.closed)
+        return not (self._left or self._head or self.blind or self._message or self.closed)
 
     def to_boundary(self, data: bytes) -> int:
         """How many of the bytes in `data` belong to the frame that is under way; 0 at a boundary.
@@ -262,7 +271,7 @@ class Decoder:
             return 0
         if self._left:
             return min(self._left, len(data))
-        if self._blind:
+        if self.blind:
             return len(data)
         held = len(self._head)
         head = self._head + data[:14]
@@ -278,7 +287,7 @@ class Decoder:
         violation may use `spare` as well.  All others are counted as left out.
         """
         done: list[SeenFrame] = []
-        if self._blind:
+        if self.blind:
             self._uncounted += len(data)
             return done
         at = self._collect(data, 0, done)
@@ -300,7 +309,7 @@ class Decoder:
                 self._record(frame)
             else:
                 self._omit(frame)
-            if self._blind:
+            if frame.length >= _UNWALKABLE:
                 self._uncounted += end - at
                 at = end
             at = self._collect(data, at, done)
@@ -338,13 +347,15 @@ class Decoder:
         self._judge(frame, first & RSV, second & 0x7F)
         self._place(frame)
         if length >= _UNWALKABLE:
-            self._blind = True
+            self.blind = True
             self._left = 0
         else:
             keep = INFLATE_WIRE if frame.compressed else self._preview
             frame.wanted = min(length, _CONTROL_PAYLOAD if frame.opcode == CLOSE else keep)
             self._left = length
-        self.closed |= frame.opcode == CLOSE
+        if frame.opcode == CLOSE and not self.closed:
+            self.closed = True
+            self.close_ns = t_ns
         return frame
 
     def _judge(self, frame: SeenFrame, rsv: int, short_length: int) -> None:

@@ -93,7 +93,9 @@ def refusal(method: str, version: tuple[int, int], fields: Fields) -> Refusal | 
         return Refusal(status=400, reason=f"a WebSocket opens with GET, not with {method}")
     if version != (1, 1):
         return Refusal(status=400, reason="a WebSocket opens with HTTP/1.1")
-    if values(fields, b"transfer-encoding") or any(value != b"0" for value in values(fields, b"content-length")):
+    if values(fields, b"transfer-encoding") or any(
+        value != b"0" for value in values(fields, b"content-length")
+    ):
         return Refusal(status=400, reason="a WebSocket opens with a request that has no body")
     if values(fields, b"sec-websocket-version") != [VERSION]:
         return Refusal(
@@ -119,20 +121,14 @@ def accept(key: bytes) -> bytes:
     return base64.b64encode(hashlib.sha1(key + _GUID, usedforsecurity=False).digest())
 
 
-def request_head(target: str, fields: Fields) -> bytes:
-    """The upstream's opening handshake: `fields` (with Host, without hop-by-hop ones) and the upgrade itself."""
-    upgrade = ((b"Connection", b"Upgrade"), (b"Upgrade", b"websocket"))
-    return b"GET %s HTTP/1.1\r\n" % target.encode("ascii") + _field_lines((*fields, *upgrade))
+def upgrading(fields: Fields) -> list[Field]:
+    """End-to-end `fields` as a message of the opening handshake carries them, with the upgrade itself."""
+    return [*fields, (b"Connection", b"Upgrade"), (b"Upgrade", b"websocket")]
 
 
-def switching_head(status_line: bytes, fields: Fields) -> bytes:
-    """The head of the 101 that the client gets: `fields` without hop-by-hop ones, and the upgrade itself."""
-    upgrade = ((b"Connection", b"Upgrade"), (b"Upgrade", b"websocket"))
-    return status_line + b"\r\n" + _field_lines((*upgrade, *fields))
-
-
-def _field_lines(fields: Fields) -> bytes:
-    return b"".join([b"%s: %s\r\n" % field for field in fields]) + b"\r\n"
+def message_head(start_line: bytes, fields: Fields) -> bytes:
+    """The head of a request or a response, as it goes over the wire."""
+    return start_line + b"\r\n" + b"".join([b"%s: %s\r\n" % field for field in fields]) + b"\r\n"
 
 
 def mismatch(answer: Switching, key: bytes) -> str | None:
@@ -196,10 +192,6 @@ class AnswerReader:
                 return answer
             # 100, 102 and 103 announce that the answer is still to come (RFC 9110 section 15.2).
             self._held = rest
-
-    def receive_end(self) -> Answer:
-        """The upstream sent no more than this."""
-        return Ordinary(data=self._held)
 
 
 def _read_head(head: bytes, rest: bytes) -> Switching | Nonsense | None:

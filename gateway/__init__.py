@@ -1,0 +1,16 @@
+"""The gateway: a config-driven HTTP and WebSocket reverse proxy that shows what it passes on.
+
+Pure rooms:
+
+    events      what the gateway tells the world: typed records, one JSON object a line
+    text        records as words for people
+    config      config.yaml to typed resources
+    routing     a request to its upstream
+    websocket   bytes to meaning
+    headers     what goes on, what is added, what stays secret
+
+Rooms that do things:
+
+    proxy       sockets
+    cli         the `aileron` command
+"""

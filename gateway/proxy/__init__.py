@@ -1,0 +1,11 @@
+"""The only rooms that touch sockets.
+
+server      listeners, start and stop
+handler     one request's story, top to bottom
+exchange    plain HTTP with an upstream
+dial        connections of our own to an upstream, and the opening handshake over them
+tunnel      the byte tunnel after a 101
+responses   what goes back to the client; the one place where an error becomes a response
+log         records on their way to standard output
+sampling    how many frames the log may record, and whose (pure)
+"""

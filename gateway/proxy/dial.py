@@ -1,0 +1,179 @@
+"""Connections of our own to an upstream, and the opening handshake over them.
+
+Strategy
+    A WebSocket goes upstream over a connection that belongs to the tunnel alone.  A host name is
+    looked up once and remembered for a while, because a look-up goes through a thread; all its addresses
+    are tried, the next one shortly after the last (RFC 8305), and the one that answered goes first the
+    next time.
+
+Rules
+    * What fails is told as an `UpstreamError`, in words, with the status that the client is answered.
+    * From the moment an answer is known, nothing more is read until somebody takes the connection over.
+    * A cancelled dial leaves no connection behind.
+"""
+
+import asyncio
+import socket
+import ssl
+from collections.abc import Callable
+from typing import Final, cast
+
+import aiohappyeyeballs
+
+from gateway.routing import Upstream
+from gateway.websocket.handshake import Answer, AnswerReader, Nonsense, Ordinary, Switching
+
+CONNECT_TIMEOUT: Final = 10.0
+"""Seconds to connect, TLS included; and again for the answer to an upgrade (core-v1 section 5.5)."""
+
+_REMEMBERED: Final = 10.0
+"""Seconds for which the addresses of a name are believed."""
+
+_NEXT_ADDRESS: Final = 0.25
+"""Seconds after which the next address of a name is tried as well."""
+
+AddressInfo = aiohappyeyeballs.AddrInfoType
+
+
+class UpstreamError(Exception):
+    """An upstream did not do its part.
+
+    `status` is 502, or 504 where it took too long; `did` is the rest of a sentence that begins with the
+    upstream's url.
+    """
+
+    def __init__(self, status: int, did: str) -> None:
+        super().__init__(did)
+        self.status = status
+        self.did = did
+
+
+def failure(error: BaseException) -> UpstreamError:
+    """What an error of the network or of TLS says about the upstream."""
+    match error:
+        case TimeoutError():
+            return UpstreamError(504, f"did not answer within {CONNECT_TIMEOUT:g} s")
+        case ssl.SSLCertVerificationError():
+            return UpstreamError(502, f"has a certificate that cannot be trusted: {error.verify_message}")
+        case ssl.SSLError():
+            return UpstreamError(502, f"does not speak TLS as it should: {error.reason or error}")
+        case socket.gaierror():
+            return UpstreamError(502, f"has a name that cannot be looked up: {error.strerror or error}")
+        case ConnectionRefusedError():
+            return UpstreamError(502, "refused the connection; nothing listens there")
+        case ConnectionResetError() | BrokenPipeError():
+            return UpstreamError(502, "broke the connection off before it answered")
+        case OSError():
+            return UpstreamError(502, f"cannot be reached: {error.strerror or error}")
+    return UpstreamError(502, f"cannot be reached: {error}")
+
+
+class Dialer:
+    """Opens connections to upstreams.  Belongs to one event loop."""
+
+    def __init__(self, tls: Callable[[], ssl.SSLContext]) -> None:
+        self._tls = tls
+        self._known: dict[tuple[str, int], tuple[float, list[AddressInfo]]] = {}
+
+    async def open(
+        self, upstream: Upstream, head: bytes
+    ) -> "tuple[asyncio.Transport, OpeningLeg, Ordinary | Switching]":
+        """Connect, send the opening handshake `head` and read the answer; reading is paused behind it.
+
+        Raises UpstreamError.
+        """
+        loop = asyncio.get_running_loop()
+        leg = OpeningLeg(loop.create_future())
+        transport: asyncio.Transport | None = None
+        try:
+            async with asyncio.timeout(CONNECT_TIMEOUT):
+                transport = await self._connect(upstream, lambda: leg)
+            transport.write(head)
+            async with asyncio.timeout(CONNECT_TIMEOUT):
+                answer = await leg.answer
+        except (OSError, ssl.SSLError) as error:
+            # TimeoutError is an OSError as well.
+            if transport is not None:
+                transport.abort()
+            raise failure(error) from error
+        except asyncio.CancelledError:
+            if transport is not None:
+                transport.abort()
+            raise
+        if isinstance(answer, Nonsense):
+            transport.abort()
+            raise UpstreamError(502, f"did not answer the upgrade as it should: {answer.reason}")
+        return transport, leg, answer
+
+    async def _connect(self, upstream: Upstream, factory: "Callable[[], OpeningLeg]") -> asyncio.Transport:
+        loop = asyncio.get_running_loop()
+        addresses = await self._look_up(upstream.host, upstream.port)
+        try:
+            sock = await aiohappyeyeballs.start_connection(
+                addresses, happy_eyeballs_delay=_NEXT_ADDRESS, loop=loop
+            )
+        except OSError:
+            self._known.pop((upstream.host, upstream.port), None)
+            raise
+        self._remember_first(upstream, addresses, sock)
+        try:
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            tls = self._tls() if upstream.scheme == "https" else None
+            transport, _ = await loop.create_connection(
+                factory, sock=sock, ssl=tls, server_hostname=upstream.host if tls else None
+            )
+        except BaseException:
+            sock.close()
+            raise
+        return transport
+
+    async def _look_up(self, host: str, port: int) -> list[AddressInfo]:
+        loop = asyncio.get_running_loop()
+        known = self._known.get((host, port))
+        if known is not None and known[0] > loop.time():
+            return known[1]
+        found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM, proto=socket.IPPROTO_TCP)
+        addresses: list[AddressInfo] = list(found)
+        self._known[host, port] = (loop.time() + _REMEMBERED, addresses)
+        return addresses
+
+    def _remember_first(self, upstream: Upstream, addresses: list[AddressInfo], sock: socket.socket) -> None:
+        if len(addresses) > 1:
+            peer = sock.getpeername()[:2]
+            addresses.sort(key=lambda info: info[4][:2] != peer)
+
+
+class OpeningLeg(asyncio.Protocol):
+    """An upstream connection from the opening handshake until somebody takes it over."""
+
+    def __init__(self, answer: "asyncio.Future[Answer]") -> None:
+        self.answer = answer
+        self.late = b""
+        """What was delivered behind the answer, before the pause took effect."""
+        self._reader = AnswerReader()
+        self._transport: asyncio.Transport | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Remember the transport."""
+        # uvloop's transports are no subclasses of asyncio's.
+        self._transport = cast(asyncio.Transport, transport)
+
+    def data_received(self, data: bytes) -> None:
+        """Read on until the answer is known."""
+        assert self._transport is not None
+        if self.answer.done():
+            self.late += data
+            return
+        answer = self._reader.receive_data(data)
+        if answer is not None:
+            self._transport.pause_reading()
+            self.answer.set_result(answer)
+
+    def eof_received(self) -> None:
+        """End the wait: the upstream has ended before its answer was known."""
+        self.connection_lost(None)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """End the wait: the connection has gone."""
+        if not self.answer.done():
+            self.answer.set_exception(exc or ConnectionResetError())

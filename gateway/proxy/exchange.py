@@ -1,0 +1,214 @@
+"""Ordinary HTTP with an upstream: a request and its response, both as streams.
+
+Two ways lead to an `UpstreamResponse`: a plain request over the shared connections of one aiohttp
+session, and an answer other than 101 to an opening handshake, which h11 reads from the connection that
+was meant to become a tunnel.
+"""
+
+import asyncio
+import ssl
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Final
+
+import aiohttp
+import h11
+from aiohttp import web
+from yarl import URL
+
+from gateway.headers import Fields, members
+from gateway.proxy.dial import CONNECT_TIMEOUT, OpeningLeg, UpstreamError, failure
+from gateway.proxy.responses import BrokenOffError, UpstreamResponse, decoded
+from gateway.routing import Forward, Upstream
+
+_LONGEST_FIELD: Final = 64 * 1024
+"""Bytes that one header field of an upstream's response may have."""
+
+_READ: Final = 64 * 1024
+
+_NOT_OURS: Final = ("Accept", "Accept-Encoding", "Content-Type", "User-Agent")
+"""Fields that aiohttp would add to a request that has none."""
+
+
+class UploadError(Exception):
+    """The client's request body cannot be read."""
+
+
+class Exchanges:
+    """Plain HTTP requests to all upstreams, over connections that are kept and shared."""
+
+    def __init__(self, tls: Callable[[], ssl.SSLContext]) -> None:
+        self._tls = tls
+        self._session = aiohttp.ClientSession(
+            # However many clients wait for an upstream, none waits for another.
+            connector=aiohttp.TCPConnector(limit=0),
+            timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_TIMEOUT),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            auto_decompress=False,
+            skip_auto_headers=_NOT_OURS,
+            max_line_size=_LONGEST_FIELD,
+            max_field_size=_LONGEST_FIELD,
+        )
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await self._session.close()
+
+    @asynccontextmanager
+    async def request(
+        self, request: web.BaseRequest, to: Forward, fields: Fields
+    ) -> AsyncIterator[UpstreamResponse]:
+        """Send the client's request on, with `fields` as its header.
+
+        Raises UpstreamError where no response comes, UploadError where the client's body cannot be read,
+        and UnicodeDecodeError where a field cannot be sent as it is.
+        """
+        upload = _Upload(request) if request.can_read_body else None
+        sending = self._session.request(
+            request.method,
+            URL(
+                f"{to.upstream.scheme}://{_bracketed(to.upstream)}:{to.upstream.port}{to.target}",
+                encoded=True,
+            ),
+            headers=decoded(fields),
+            data=None if upload is None else upload.pieces(),
+            allow_redirects=False,
+            ssl=self._tls() if to.upstream.scheme == "https" else True,
+        )
+        try:
+            response = await sending
+        except (aiohttp.ClientError, OSError, ValueError) as error:
+            if upload is not None and upload.failed:
+                raise UploadError from error
+            raise _failure(error) from error
+        try:
+            yield UpstreamResponse(
+                status=response.status,
+                reason=response.reason or "",
+                fields=response.raw_headers,
+                body=_body(response),
+            )
+        finally:
+            # Closes what is not at its end; a connection that is goes back to be used again.
+            response.release() if response.content.at_eof() else response.close()
+
+
+class _Upload:
+    """The body of the client's request, on its way upstream."""
+
+    def __init__(self, request: web.BaseRequest) -> None:
+        self._request = request
+        self.failed = False
+        """Whether it was the client that broke it off."""
+
+    async def pieces(self) -> AsyncIterator[bytes]:
+        request = self._request
+        if request.version >= (1, 1) and b"100-continue" in members(request.raw_headers, b"expect"):
+            # Only now is it known that somebody will take the body (RFC 9110 section 10.1.1).
+            await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        try:
+            async for piece in request.content.iter_any():
+                yield piece
+        except (aiohttp.ClientError, web.RequestPayloadError, OSError, ValueError):
+            self.failed = True
+            raise
+
+
+async def _body(response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
+    try:
+        async for piece in response.content.iter_any():
+            yield piece
+    except (aiohttp.ClientError, OSError) as error:
+        raise BrokenOffError from error
+
+
+def _bracketed(upstream: Upstream) -> str:
+    return f"[{upstream.host}]" if ":" in upstream.host else upstream.host
+
+
+def _failure(error: Exception) -> UpstreamError:
+    """What an error of aiohttp's client says about the upstream."""
+    match error:
+        case aiohttp.ClientConnectorCertificateError():
+            return failure(error.certificate_error)
+        case aiohttp.ClientConnectorError():
+            # What OpenSSL has to say hides behind the error of the system.
+            return failure(error.__cause__ if isinstance(error.__cause__, ssl.SSLError) else error.os_error)
+        case aiohttp.ServerDisconnectedError():
+            return failure(ConnectionResetError())
+        case aiohttp.ClientResponseError():
+            return UpstreamError(
+                502, f"answered with something that is not HTTP: {_first_line(error.message)}"
+            )
+        case OSError():
+            return failure(error)
+    return UpstreamError(502, f"did not answer as it should: {_first_line(str(error))}")
+
+
+def _first_line(message: str) -> str:
+    return message.strip().splitlines()[0].rstrip(":") if message.strip() else "no more is known"
+
+
+def ordinary_answer(
+    transport: asyncio.Transport, leg: OpeningLeg, data: bytes, head: Fields
+) -> AbstractAsyncContextManager[UpstreamResponse]:
+    """The ordinary response that begins with `data`, on the connection over which `head` asked for an upgrade.
+
+    Raises UpstreamError where it is no response.  The connection is closed in the end.
+    """
+    return _ordinary_answer(transport, leg, data, head)
+
+
+@asynccontextmanager
+async def _ordinary_answer(
+    transport: asyncio.Transport, leg: OpeningLeg, data: bytes, head: Fields
+) -> AsyncIterator[UpstreamResponse]:
+    reader = asyncio.StreamReader(limit=_READ)
+    protocol = asyncio.StreamReaderProtocol(reader)
+    transport.set_protocol(protocol)
+    reader.set_transport(transport)
+    reader.feed_data(data + leg.late)
+    transport.resume_reading()
+    parser = h11.Connection(h11.CLIENT, max_incomplete_event_size=_LONGEST_FIELD)
+    parser.send(h11.Request(method="GET", target="/", headers=list(head)))
+    parser.send(h11.EndOfMessage())
+    try:
+        try:
+            async with asyncio.timeout(CONNECT_TIMEOUT):
+                event = await _next(parser, reader)
+                while isinstance(event, h11.InformationalResponse) and event.status_code != 101:
+                    event = await _next(parser, reader)
+        except (OSError, h11.RemoteProtocolError) as error:
+            raise _broken(error) from error
+        if not isinstance(event, h11.Response):
+            raise UpstreamError(502, "broke the connection off before it answered")
+        yield UpstreamResponse(
+            status=event.status_code,
+            reason=bytes(event.reason).decode("latin-1"),
+            fields=event.headers.raw_items(),
+            body=_pieces(parser, reader),
+        )
+    finally:
+        transport.close()
+
+
+def _broken(error: OSError | h11.RemoteProtocolError) -> UpstreamError:
+    if isinstance(error, OSError):
+        return failure(error)
+    return UpstreamError(502, f"answered the upgrade with something that is not HTTP: {error}")
+
+
+async def _pieces(parser: h11.Connection, reader: asyncio.StreamReader) -> AsyncIterator[bytes]:
+    try:
+        while isinstance(event := await _next(parser, reader), h11.Data):
+            yield bytes(event.data)
+    except (OSError, h11.RemoteProtocolError) as error:
+        raise BrokenOffError from error
+
+
+async def _next(parser: h11.Connection, reader: asyncio.StreamReader) -> h11.Event | type[h11.PAUSED]:
+    """The next event of the response."""
+    while (event := parser.next_event()) is h11.NEED_DATA:
+        parser.receive_data(await reader.read(_READ))
+    assert not isinstance(event, type) or event is h11.PAUSED
+    return event

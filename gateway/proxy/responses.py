@@ -1,0 +1,216 @@
+"""What goes back to the client: an upstream's answer as it comes, or an error of our own.
+
+Rules
+    * The head of a response is sent at once, its body piece by piece, with the client's own back-pressure.
+    * A body that breaks off upstream breaks off downstream: the connection is cut, never ended cleanly.
+    * One function, `refuse`, turns an error into a response.
+"""
+
+import json
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from email.utils import formatdate
+from functools import cache
+from http import HTTPStatus
+from typing import Final
+
+import jinja2
+from aiohttp import web
+from multidict import CIMultiDict
+
+from gateway.headers import Field, Fields, end_to_end, members, unsendable, values
+from gateway.proxy.dial import UpstreamError
+
+_NO_BODY: Final = frozenset({204, 304})
+"""Statuses whose responses have no body, whatever their fields say (RFC 9112 section 6.3)."""
+
+
+class BrokenOffError(Exception):
+    """The upstream ended a response before its end."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UpstreamResponse:
+    """An upstream's answer; its body raises BrokenOffError where it ends too early."""
+
+    status: int
+    reason: str
+    fields: Fields
+    body: AsyncIterator[bytes]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Problem:
+    """Why a request is answered by the gateway itself."""
+
+    status: int
+    what: str
+    """What happened, as a sentence."""
+    hint: str | None = None
+    """What to do about it."""
+    command: str | None = None
+    """A command that may help."""
+    fields: tuple[tuple[str, str], ...] = ()
+    """Fields that the answer must carry."""
+    close: bool = False
+    """Whether the client's connection may not be used again."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Head:
+    """What of a response's head is not a header field."""
+
+    status: int
+    reason: str
+    length: int | None
+    """Bytes of body; None where they are not known beforehand."""
+    empty: bool = False
+    """Whether no body follows, whatever the length says."""
+    close: bool = False
+
+
+class Done(web.StreamResponse):
+    """Tells aiohttp that the response has gone out, or that the connection is no longer its own."""
+
+    def __init__(self, status: int, *, keep_alive: bool, sent: int = 0) -> None:
+        super().__init__(status=status)
+        self._reusable = keep_alive
+        self.sent = sent
+        """Bytes of body that were sent."""
+
+    @property
+    def keep_alive(self) -> bool:
+        """Whether the connection may carry another request."""
+        return self._reusable
+
+    async def prepare(self, request: web.BaseRequest) -> None:
+        """Do nothing: the head has been sent."""
+
+    async def write_eof(self, data: bytes = b"") -> None:
+        """Do nothing: the end has been sent."""
+
+
+async def relay(request: web.BaseRequest, response: UpstreamResponse, *, close: bool = False) -> Done:
+    """Stream an upstream's response to the client; with `close` it is the last one of its connection.
+
+    Raises UpstreamError where its head cannot be passed on as it is; once the head has been sent,
+    BrokenOffError where the body ends too early, the client's connection having been cut.
+    """
+    fields = end_to_end(response.fields)
+    if members(response.fields, b"transfer-encoding"):
+        # Where both are given, the length is a lie (RFC 9112 section 6.3).
+        fields = [field for field in fields if field[0].lower() != b"content-length"]
+    headers = _sendable(fields)
+    empty = request.method == "HEAD" or response.status in _NO_BODY
+    lengths = set(values(fields, b"content-length"))
+    length = int(lengths.pop()) if len(lengths) == 1 else None
+    head = Head(status=response.status, reason=response.reason, length=length, empty=empty, close=close)
+    keep_alive = await _start(request, head, headers)
+    sent = 0
+    try:
+        if not empty:
+            async for piece in response.body:
+                await request.writer.write(piece)
+                sent += len(piece)
+    except BrokenOffError:
+        cut(request)
+        raise
+    await request.writer.write_eof()
+    return Done(response.status, keep_alive=keep_alive, sent=sent)
+
+
+async def refuse(request: web.BaseRequest, problem: Problem, upstream: str | None = None) -> Done:
+    """Answer with an error of the gateway's own (core-v1 section 6).
+
+    The body is AILERON's JSON, or, where the first type in Accept is text/html, a page that explains.
+    """
+    phrase = HTTPStatus(problem.status).phrase
+    headers: CIMultiDict[str] = CIMultiDict(problem.fields)
+    accepted = members(request.raw_headers, b"accept")
+    if accepted and accepted[0].split(b";")[0].strip() == b"text/html":
+        page = _page().render(problem=problem, phrase=phrase, upstream=upstream)
+        body, content_type = page.encode(), "text/html; charset=utf-8"
+        # The page needs nothing but its own style.
+        headers["Content-Security-Policy"] = "default-src 'none'; style-src 'unsafe-inline'"
+    else:
+        body = json.dumps({"status": problem.status, "statusText": phrase}, separators=(",", ":")).encode()
+        content_type = "application/json; charset=utf-8"
+    headers["Content-Type"] = content_type
+    headers["Content-Length"] = str(len(body))
+    headers["Vary"] = "Accept"
+    headers["X-Content-Type-Options"] = "nosniff"
+    empty = request.method == "HEAD"
+    head = Head(status=problem.status, reason=phrase, length=len(body), empty=empty, close=problem.close)
+    keep_alive = await _start(request, head, headers)
+    await request.writer.write_eof(b"" if empty else body)
+    return Done(problem.status, keep_alive=keep_alive, sent=0 if empty else len(body))
+
+
+async def redirect(request: web.BaseRequest, status: int, location: str) -> Done:
+    """Send the client elsewhere on this server (core-v1 section 4.3)."""
+    headers = CIMultiDict({"Location": location, "Content-Length": "0"})
+    keep_alive = await _start(
+        request, Head(status=status, reason=HTTPStatus(status).phrase, length=0), headers
+    )
+    await request.writer.write_eof()
+    return Done(status, keep_alive=keep_alive)
+
+
+def cut(request: web.BaseRequest) -> None:
+    """Cut the client's connection, so that nobody takes for whole what is not."""
+    if request.transport is not None:
+        request.transport.abort()
+
+
+async def _start(request: web.BaseRequest, head: Head, headers: CIMultiDict[str]) -> bool:
+    """Send the head of a response; whether the connection may be used again."""
+    writer = request.writer
+    keep_alive = request.keep_alive and not head.close
+    if head.length is not None:
+        writer.length = 0 if head.empty else head.length
+    elif not head.empty and request.version >= (1, 1):
+        writer.enable_chunking()
+        headers["Transfer-Encoding"] = "chunked"
+    elif not head.empty:
+        keep_alive = False  # its end is the end of the connection
+    if "Date" not in headers:
+        headers["Date"] = formatdate(usegmt=True)
+    if not keep_alive:
+        headers["Connection"] = "close"
+    elif request.version < (1, 1):
+        headers["Connection"] = "keep-alive"
+    version = "1.1" if request.version >= (1, 1) else "1.0"
+    await writer.write_headers(f"HTTP/{version} {head.status} {head.reason}", headers)
+    writer.send_headers()
+    return keep_alive
+
+
+def _sendable(fields: Fields) -> CIMultiDict[str]:
+    """The fields as aiohttp sends them.  Raises UpstreamError where it would have to change one."""
+    problem = unsendable(fields)
+    if problem is None:
+        try:
+            return CIMultiDict(decoded(fields))
+        except UnicodeDecodeError:
+            problem = "a header is not UTF-8"
+    raise UpstreamError(502, f"answered with a header that cannot be passed on: {problem}")
+
+
+def decoded(fields: Fields) -> list[tuple[str, str]]:
+    """The fields as text from which aiohttp makes the same bytes again.
+
+    Raises UnicodeDecodeError where there is no such text.
+    """
+    return [_text(field) for field in fields]
+
+
+def _text(field: Field) -> tuple[str, str]:
+    return field[0].decode("ascii"), field[1].decode("utf-8")
+
+
+@cache
+def _page() -> jinja2.Template:
+    loader = jinja2.PackageLoader("gateway.proxy", "templates")
+    return jinja2.Environment(loader=loader, autoescape=True, undefined=jinja2.StrictUndefined).get_template(
+        "error.html"
+    )

@@ -1,0 +1,426 @@
+"""The byte tunnel after a 101: what one side sends is written to the other, unchanged.
+
+Strategy
+    A `Leg` is what a transport talks to; a `Direction` is one way through the tunnel, from one leg's
+    reads to the other's writes.  A leg's `data_received` is the `send` of a generator, `_forward`, which
+    writes first and looks at the bytes afterwards: no task, no queue, no object for a message.  The frame
+    boundaries are always known, because a stop has to put its Close frame (RFC 6455 section 5.5.1)
+    between two frames, never into one.
+
+Rules
+    * A full write buffer on one leg pauses the reads of the other.
+    * The end of one direction (FIN) is passed on as such, and the other direction lives on; where a leg
+      speaks TLS, which has no half-close here, it ends the tunnel once what was read is delivered.
+    * A reset on one leg resets the other.
+    * A stop puts one Close 1001 into each direction that has none, at a boundary; behind it nothing
+      follows.  A direction that cannot reach a boundary in time ends by FIN.
+"""
+
+import asyncio
+import os
+import socket
+import struct
+import sys
+import time
+from collections.abc import Callable, Generator
+from typing import Final
+
+from gateway.events import Close, How, Party, Side, SideTotals
+from gateway.proxy.log import EventLog, Tap
+from gateway.websocket.frames import Decoder, close_frame
+from gateway.websocket.handshake import Extensions
+
+GOING_AWAY: Final = 1001
+"""The code of the Close frames that a stop sends (RFC 6455 section 7.4.1)."""
+
+_STALLED: Final = 30.0
+"""Seconds after which a peer that takes nothing more off a closing connection is given up."""
+
+_LAST_WORDS: Final = 0.25
+"""Seconds to deliver what a stop's deadline finds in the buffers."""
+
+_RESET_ON_CLOSE: Final = struct.pack("hh" if sys.platform == "win32" else "ii", 1, 0)
+"""SO_LINGER with no time to linger: closing sends RST."""
+
+
+def _forward(write: Callable[[bytes], object], decoder: Decoder) -> Generator[None, bytes, None]:
+    """Forward and keep the boundaries; nobody wants to know about the frames."""
+    steps = decoder.steps
+    plain = True
+    while True:
+        data = yield
+        write(data)
+        if plain:
+            at, last = 0, len(data) - 1
+            while at < last:
+                step = steps[data[at]][data[at + 1]]
+                if not step:
+                    break
+                at += step
+            if at == last + 1:
+                continue
+        decoder.receive_data(data, 0)
+        plain = decoder.plain
+
+
+def _forward_watched(write: Callable[[bytes], object], tap: Tap) -> Generator[None, bytes, None]:
+    """Forward, count every frame, and hand over what the log has room for or what needs a look."""
+    decoder = tap.decoder
+    steps = decoder.steps
+    clock = time.monotonic_ns
+    plain = True
+    while True:
+        data = yield
+        write(data)
+        now = clock()
+        if plain and not tap.room:
+            at, frames, last = 0, 0, len(data) - 1
+            while at < last:
+                step = steps[data[at]][data[at + 1]]
+                if not step:
+                    break
+                at += step
+                frames += 1
+            if at == last + 1:
+                decoder.omitted_frames += frames
+                decoder.omitted_bytes += at
+                decoder.last_ns = now
+                continue
+        tap.receive_data(data, now)
+        plain = decoder.plain
+
+
+class Leg(asyncio.Protocol):
+    """One connection of a tunnel, as its transport sees it."""
+
+    __slots__ = ("data_received", "ended", "lost", "side", "transport", "tunnel")
+
+    # Set on each object, where a transport looks it up: the direction's `send`.
+    data_received: Callable[[bytes], None]  # type: ignore[assignment]  # an attribute, where asyncio declares a method
+
+    def __init__(self, tunnel: "Tunnel", side: Side, transport: asyncio.Transport) -> None:
+        self.tunnel = tunnel
+        self.side: Side = side
+        self.transport = transport
+        self.ended = False
+        """Whether the peer has sent its FIN."""
+        self.lost = False
+        """Whether the connection has gone."""
+
+    def eof_received(self) -> bool:
+        """Pass the end of this direction on, and keep the other one open."""
+        return self.tunnel.on_end(self)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """End the tunnel, as abruptly as this leg has ended."""
+        self.tunnel.on_lost(self, exc)
+
+    def pause_writing(self) -> None:
+        """Stop reading what would have to be written here."""
+        self.tunnel.into(self).hold()
+
+    def resume_writing(self) -> None:
+        """Read again."""
+        self.tunnel.into(self).release()
+
+    def close(self) -> None:
+        """Deliver what is in the write buffer, then close; give up on a peer that takes nothing more."""
+        if not self.lost:
+            self.transport.close()
+            self._give_up_later(self.transport.get_write_buffer_size())
+
+    def reset(self) -> None:
+        """Close with a RST, where the system lets us."""
+        if not self.lost:
+            sock = self.transport.get_extra_info("socket")
+            if sock is not None:
+                try:
+                    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
+                except OSError:
+                    pass  # the connection has gone already, or the system has no such option
+            self.transport.abort()
+
+    def end(self) -> None:
+        """Pass on that nothing more will be written here."""
+        if self.lost:
+            return
+        if self.transport.can_write_eof():
+            self.transport.write_eof()
+        else:
+            self.close()
+
+    def _give_up_later(self, waiting: int) -> None:
+        if waiting:
+            asyncio.get_running_loop().call_later(_STALLED, self._give_up, waiting)
+
+    def _give_up(self, waited: int) -> None:
+        if self.lost:
+            return
+        waiting = self.transport.get_write_buffer_size()
+        if waiting >= waited:
+            self.transport.abort()
+        else:
+            self._give_up_later(waiting)
+
+
+class Direction:
+    """One way through the tunnel: read from `source`, written to `sink`."""
+
+    __slots__ = ("decoder", "said", "sink", "source", "tap")
+
+    def __init__(self, source: Leg, sink: Leg, decoder: Decoder, tap: Tap | None) -> None:
+        self.source = source
+        self.sink = sink
+        self.decoder = decoder
+        self.tap = tap
+        self.said = False
+        """Whether the gateway has put its own last word into it: a Close frame, or a FIN in its place."""
+
+    @property
+    def finished(self) -> bool:
+        """Whether its source has sent a whole Close frame, or its end."""
+        return self.source.ended or self.source.lost or (self.decoder.closed and self.decoder.at_boundary)
+
+    @property
+    def totals(self) -> SideTotals:
+        """All that the source has sent."""
+        decoder = self.decoder
+        return SideTotals(
+            code=decoder.close_code,
+            reason=decoder.close_reason,
+            frames=decoder.frames,
+            bytes=decoder.wire_bytes,
+        )
+
+    def start(self) -> None:
+        """Begin to forward."""
+        write = self.sink.transport.write
+        tap = self.tap
+        forward = _forward(write, self.decoder) if tap is None else _forward_watched(write, tap)
+        next(forward)
+        self.source.data_received = forward.send
+
+    def hold(self) -> None:
+        """The sink takes no more for now."""
+        # Behind the last word nothing is written, and what the source answers is worth reading.
+        if not (self.said or self.source.lost):
+            self.source.transport.pause_reading()
+
+    def release(self) -> None:
+        """The sink takes more again."""
+        if not (self.said or self.source.lost):
+            self.source.transport.resume_reading()
+
+    def stop(self) -> None:
+        """Put a Close frame into this direction, now or at the next boundary."""
+        if self.decoder.closed or self.source.ended or self.said:
+            return
+        self.source.data_received = self._drain
+        # A transport may have looked `data_received` up once and for all.
+        self.source.transport.set_protocol(self.source)
+        self._drain(b"")
+
+    def cut(self) -> None:
+        """No boundary will come, or not in time: end this direction by FIN."""
+        if not (self.said or self.source.ended or (self.decoder.closed and self.decoder.at_boundary)):
+            self._say(None)
+
+    def _drain(self, data: bytes) -> None:
+        """Forward up to the next boundary; there, say Close, and only listen from then on."""
+        if not self.said:
+            rest = self.decoder.to_boundary(data)
+            self.sink.transport.write(data[:rest])
+            self._look(data[:rest])
+            data = data[rest:]
+            if self.decoder.blind:
+                self._say(None)
+            elif self.decoder.closed:
+                # The frame under way was itself a Close.
+                self.sink.transport.write(data)
+            elif self.decoder.at_boundary:
+                key = os.urandom(4) if self.sink.side == "upstream" else None
+                self._say(close_frame(GOING_AWAY, key))
+        self._look(data)
+        self.source.tunnel.settle()
+
+    def _look(self, data: bytes) -> None:
+        if not data:
+            return
+        if self.tap is None:
+            self.decoder.receive_data(data, 0)
+        else:
+            self.tap.receive_data(data, time.monotonic_ns())
+
+    def _say(self, last_word: bytes | None) -> None:
+        if last_word is None:
+            self.sink.end()
+            self.source.tunnel.note("gateway", "fin")
+        else:
+            self.sink.transport.write(last_word)
+            self.source.tunnel.note("gateway", "close")
+        self.release()
+        self.said = True
+
+
+class Tunnel:
+    """A WebSocket through the gateway, from the 101 until both connections have gone.
+
+    `on_closed` is called once, at the end.  `conn` is 0 where nobody watches.
+    """
+
+    __slots__ = (
+        "_ends",
+        "_log",
+        "_on_closed",
+        "_opened_ns",
+        "_stopping",
+        "conn",
+        "down",
+        "to_client",
+        "to_upstream",
+        "up",
+    )
+
+    def __init__(  # noqa: PLR0913 - two ends, and what was agreed between them
+        self,
+        conn: int,
+        down: asyncio.Transport,
+        up: asyncio.Transport,
+        *,
+        agreed: Extensions,
+        log: EventLog,
+        on_closed: "Callable[[Tunnel], None]",
+    ) -> None:
+        self.conn = conn
+        self.down = Leg(self, "client", down)
+        self.up = Leg(self, "upstream", up)
+        self.to_upstream = self._direction(self.down, self.up, agreed, log)
+        self.to_client = self._direction(self.up, self.down, agreed, log)
+        self._log = log
+        self._on_closed = on_closed
+        self._opened_ns = time.monotonic_ns()
+        self._stopping = False
+        self._ends: list[tuple[int, Party, How]] = []
+        """What ended, when and how; the first of them ended the tunnel."""
+
+    def start(self, from_client: bytes, from_upstream: bytes) -> None:
+        """Take both connections over; the bytes had come glued to the handshakes."""
+        for direction in (self.to_upstream, self.to_client):
+            direction.start()
+            direction.source.transport.set_protocol(direction.source)
+            direction.source.transport.resume_reading()
+        if from_client:
+            self.down.data_received(from_client)
+        if from_upstream:
+            self.up.data_received(from_upstream)
+
+    def stop(self) -> None:
+        """Send Close 1001 both ways, and end once both peers have answered."""
+        if self._stopping:
+            return
+        self._stopping = True
+        for direction in (self.to_upstream, self.to_client):
+            direction.stop()
+        self.settle()
+
+    def stop_now(self) -> None:
+        """The time for answers is over: deliver what can be delivered in a moment, then cut."""
+        self.note("gateway", "timeout")
+        for direction in (self.to_upstream, self.to_client):
+            direction.cut()
+        for leg in (self.down, self.up):
+            leg.close()
+        asyncio.get_running_loop().call_later(_LAST_WORDS, self.abort)
+
+    def abort(self) -> None:
+        """Cut both connections."""
+        self.note("gateway", "reset")
+        for leg in (self.down, self.up):
+            if not leg.lost:
+                leg.transport.abort()
+
+    def note(self, by: Party, how: How) -> None:
+        """Remember an end; the first one is what ended the tunnel."""
+        self._ends.append((time.monotonic_ns(), by, how))
+
+    def into(self, sink: Leg) -> Direction:
+        """The direction that is written to `sink`."""
+        return self.to_upstream if sink is self.up else self.to_client
+
+    def out_of(self, source: Leg) -> Direction:
+        """The direction that is read from `source`."""
+        return self.to_upstream if source is self.down else self.to_client
+
+    def on_end(self, leg: Leg) -> bool:
+        """`leg` has sent its FIN.  Whether its transport is to stay open for what goes the other way."""
+        leg.ended = True
+        self.note(leg.side, "fin")
+        direction = self.out_of(leg)
+        half_close = self.down.transport.can_write_eof() and self.up.transport.can_write_eof()
+        if not direction.said:
+            direction.sink.end()
+        if not half_close or direction.sink.ended:
+            self.down.close()
+            self.up.close()
+        self.settle()
+        return half_close
+
+    def on_lost(self, leg: Leg, exc: Exception | None) -> None:
+        """`leg`'s connection has gone."""
+        leg.lost = True
+        if exc is not None:
+            how: How = "timeout" if isinstance(exc, TimeoutError) else "reset"
+            by: Party = leg.side if isinstance(exc, OSError) else "gateway"
+            self.note(by, how)
+        other = self.up if leg is self.down else self.down
+        if other.lost:
+            self._finish()
+        elif self._stopping:
+            # Its peer may still be answering the Close; what can no longer reach a boundary ends here.
+            self.out_of(leg).cut()
+            self.settle()
+        elif exc is not None:
+            other.reset()
+        else:
+            other.close()
+
+    def settle(self) -> None:
+        """During a stop, close each connection over which both sides have said their last."""
+        if not self._stopping:
+            return
+        for leg in (self.down, self.up):
+            spoken = self.into(leg)
+            if self.out_of(leg).finished and (spoken.said or spoken.finished):
+                leg.close()
+
+    def _direction(self, source: Leg, sink: Leg, agreed: Extensions, log: EventLog) -> Direction:
+        decoder = Decoder(
+            source.side, preview=log.preview, deflate=agreed.deflate, rsv_known=agreed.rsv_known
+        )
+        tap = Tap(log, self.conn, source.side, decoder, agreed) if log.watching else None
+        return Direction(source, sink, decoder, tap)
+
+    def _finish(self) -> None:
+        for direction in (self.to_upstream, self.to_client):
+            if direction.tap is not None:
+                direction.tap.finish()
+        if self._log.watching:
+            self._report()
+        self._on_closed(self)
+
+    def _report(self) -> None:
+        closes: list[tuple[int, Party, How]] = [
+            (direction.decoder.close_ns, direction.source.side, "close")
+            for direction in (self.to_upstream, self.to_client)
+            if direction.decoder.close_ns is not None
+        ]
+        _, by, how = min(closes + self._ends)
+        if any(end[2] == "close" for end in closes + self._ends):
+            how = "close"
+        client, upstream = self.to_upstream.totals, self.to_client.totals
+        ms = round((time.monotonic_ns() - self._opened_ns) / 1e6, 3)
+        self._log.put(
+            lambda time, t_ns: Close(
+                time=time, t_ns=t_ns, conn=self.conn, by=by, how=how, client=client, upstream=upstream, ms=ms
+            )
+        )
