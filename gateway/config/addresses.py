@@ -15,6 +15,8 @@ from gateway.config.problems import quoted
 _HOST_NAME: Final = re.compile(r"[0-9A-Za-z_]([0-9A-Za-z_.-]*[0-9A-Za-z_.])?")
 """Letters, digits, hyphens and dots as in RFC 1123, and underscores, which container names have."""
 
+_DIGITS_AND_DOTS: Final = re.compile(r"[0-9.]+")
+
 _NUMBER: Final = re.compile(r"[0-9]{1,9}")
 
 
@@ -80,8 +82,8 @@ def parse_upstream(url: str) -> Upstream:
     except ValueError:
         if "@" in url:
             raise ValueError(
-                'no host and port stand between "@" and the next "/"; in a user name or a password, "/", "?", '
-                '"#" and "@" are written as %2F, %3F, %23 and %40'
+                'no host and port stand between "@" and the next "/"; in a user name or a password, "/", '
+                '"?", "#" and "@" are written as %2F, %3F, %23 and %40'
             ) from None
         raise
     return Upstream(
@@ -94,9 +96,11 @@ _QUERY_SAFE: Final = "".join(map(chr, range(0x21, 0x7F)))
 
 def _authority(hostport: str, *, default_port: int) -> tuple[str, str, int]:
     """Host, authority and port."""
+    if hostport.count(":") > 1 and not hostport.startswith("["):
+        raise ValueError("an IPv6 address stands in brackets, as in http://[::1]:9090")
     found = re.fullmatch(r"(\[[^\]]*\]|[^:\[\]]*)(:(.*))?", hostport)
     if found is None:
-        raise ValueError('after "//" stands a host and, behind a colon, a port; an IPv6 address has brackets')
+        raise ValueError('after "//" stands a host and, behind a colon, a port')
     host, colon, port = found.groups()
     if not host:
         hint = f"localhost{colon or ''}"
@@ -116,6 +120,11 @@ def _host(host: str) -> str:
         except ValueError:
             raise ValueError(f"{quoted(host)} is not an IPv6 address in brackets") from None
         return address
+    if _DIGITS_AND_DOTS.fullmatch(host):
+        try:
+            ipaddress.IPv4Address(host)
+        except ValueError:
+            raise ValueError(f"{quoted(host)} is not an IPv4 address") from None
     if _HOST_NAME.fullmatch(host):
         return host
     try:

@@ -147,7 +147,8 @@ def message(cls: type[M]) -> Decoder[M]:
         lacking = [each for each in known if each.required and each.attribute not in values]
         for each in lacking:
             if each.json_name not in given or is_empty(given[each.json_name][1]):
-                scope.at(each.json_name).problem(mapping.mark, "this field must be given")
+                place = given[each.json_name][0] if each.json_name in given else mapping.mark
+                scope.at(each.json_name).problem(place, "this field must be given")
         where = Where(file=scope.file, path=scope.path, mark=mapping.mark, values=marks)
         return None if lacking else cls(**values, where=where)
 
@@ -361,11 +362,17 @@ def is_empty(node: Node) -> bool:
     return isinstance(node, SequenceNode) and not node.items
 
 
+def _shorthand(tag: str) -> str:
+    """`tag` as a file would have it."""
+    prefix = "tag:yaml.org,2002:"
+    return tag.replace(prefix, "!!", 1) if tag.startswith(prefix) else tag
+
+
 def _given(node: Node, scope: Scope, wanted: type[N], words: str) -> N | None:
     """`node` where it is a `wanted`; None where it is null, or something else, which is told."""
     kind = _kind(node)
     if node.tag is not None and node.tag not in _TAGS:
-        scope.problem(node.mark, f"the tag {quoted(node.tag)} is not allowed; leave it out")
+        scope.problem(node.mark, f"the tag {quoted(_shorthand(node.tag))} is not allowed; leave it out")
     elif kind == "null":
         pass
     elif not isinstance(node, wanted):

@@ -86,21 +86,19 @@ class Reading:
 def read(path: Path) -> Reading:
     """The documents of the file at `path`; everything that can go wrong is among the problems."""
     file = str(path)
-    if path.suffix not in (".yaml", ".yml") and not path.is_dir():
-        later = "JSON files are not supported yet" if path.suffix == ".json" else "it would be ignored"
-        return _unreadable(file, f"the name of a config file ends in .yaml or .yml; {later}")
     try:
         with path.open("rb") as stream:
             data = stream.read(BYTES_MAX + 1)
     except FileNotFoundError:
         return _unreadable(file, "there is no such file")
-    except IsADirectoryError:
-        return _unreadable(file, "this is a directory, which is not supported yet; name a file in it")
     except (OSError, ValueError) as error:  # ValueError: a path with a NUL character
-        if path.is_dir():  # which Windows answers with "permission denied"
+        if isinstance(error, IsADirectoryError) or path.is_dir():  # Windows says "permission denied"
             return _unreadable(file, "this is a directory, which is not supported yet; name a file in it")
         reason = getattr(error, "strerror", None) or str(error)
         return _unreadable(file, f"the file cannot be read: {reason}")
+    if path.suffix not in (".yaml", ".yml"):
+        later = "; JSON is not supported yet" if path.suffix == ".json" else ""
+        return _unreadable(file, f"the name of a config file ends in .yaml or .yml{later}")
     return parse(file, data)
 
 
@@ -155,6 +153,10 @@ class _Text:
     def mark(self, index: int) -> Mark:
         line = bisect.bisect_right(self._starts, index)
         return Mark(line=line, column=index - self._starts[line - 1] + 1)
+
+    def line_before(self, index: int) -> str:
+        """What stands before `index` in its line."""
+        return self.text[index - self.mark(index).column + 1 : index]
 
     def problem(self, file: str, index: int, message: str) -> Problem:
         mark = self.mark(index)
@@ -217,7 +219,9 @@ class _Composer:
             if isinstance(event, yaml.DocumentStartEvent):
                 self._anchors.clear()
                 self._size = 0
-                yield self._compose(self._event(), depth=0).node
+                root = self._compose(self._event(), depth=0).node
+                self._event()  # the end of the document, which may not be one
+                yield root
 
     def _event(self) -> yaml.Event:
         try:
@@ -237,6 +241,7 @@ class _Composer:
             problem=error.problem or "",
             context=error.context or "",
             found=self._source.text[noticed : noticed + 1],
+            line_before=self._source.line_before(noticed),
             began=self._source.mark(began),
             noticed=self._source.mark(noticed),
         )

@@ -61,12 +61,13 @@ class Config:
                     handler = self.resolve(mounted.handler)
                     assert isinstance(handler, ReverseProxyHandler)  # noqa: S101  (load has checked it)
                     for balancer in handler.spec.load_balancers:
-                        found |= {each.url: None for each in balancer.upstreams if each.weight >= 0}
+                        if balancer.path_matcher is not None:  # without one nothing matches
+                            found |= {each.url: None for each in balancer.upstreams if each.weight >= 0}
         return tuple(found)
 
 
 def load(paths: Sequence[Path]) -> Config:
-    """The configuration that the files at `paths` make together.  Raises ConfigError."""
+    """The configuration that the files at `paths` (one at least) make together.  Raises ConfigError."""
     readings = [read(path) for path in paths]
     problems = [problem for reading in readings for problem in reading.problems]
     documents = [document for reading in readings for document in reading.documents]

@@ -24,6 +24,8 @@ class Complaint:
     """What it was reading; empty where it does not say."""
     found: str
     """The character at which it noticed; empty at the end of the file."""
+    line_before: str
+    """What stands before that character in its line."""
     began: Mark
     """Where it began to read what the context names."""
     noticed: Mark
@@ -32,6 +34,11 @@ class Complaint:
 def explain(complaint: Complaint) -> tuple[Place, str]:
     """Which of the complaint's two places to show, and what to say there."""
     said = f"{complaint.context}: {complaint.problem}"
+    if "expected <block end>" in said and complaint.line_before.rstrip().endswith(("'", '"')):
+        return "noticed", (
+            "the quotes are closed, but the line goes on; inside double quotes a quote is written "
+            '\\", inside single quotes as two'
+        )
     for pattern, place, message in _KNOWN:
         if found := re.search(pattern, said):
             began = f"line {complaint.began.line}, column {complaint.began.column}"
@@ -108,7 +115,7 @@ _KNOWN: Final[tuple[tuple[str, Place, str], ...]] = (
         'a value that begins with "*" or "&" has to stand in quotes',
     ),
     (
-        r"undefined tag handle|scanning a tag",
+        r"undefined tag handle|(scanning|parsing) a tag",
         "began",
         'a value that begins with "!" has to stand in quotes',
     ),
