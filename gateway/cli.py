@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -106,10 +107,8 @@ def _on_signal(loop: asyncio.AbstractEventLoop, number: signal.Signals, act: Cal
 
 
 def _on_lifeline_lost(loop: asyncio.AbstractEventLoop, gateway: Gateway) -> None:
-    try:
+    with suppress(RuntimeError):  # the loop has ended already
         loop.call_soon_threadsafe(gateway.signal, "lifeline")
-    except RuntimeError:
-        pass  # the loop has ended already
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:

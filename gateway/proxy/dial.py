@@ -115,7 +115,10 @@ class Dialer:
         except OSError:
             self._known.pop((upstream.host, upstream.port), None)
             raise
-        self._remember_first(upstream, addresses, sock)
+        if len(addresses) > 1:
+            # The one that answered goes first the next time.
+            peer = sock.getpeername()[:2]
+            addresses.sort(key=lambda info: info[4][:2] != peer)
         try:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             tls = self._tls() if upstream.scheme == "https" else None
@@ -136,11 +139,6 @@ class Dialer:
         addresses: list[AddressInfo] = list(found)
         self._known[host, port] = (loop.time() + _REMEMBERED, addresses)
         return addresses
-
-    def _remember_first(self, upstream: Upstream, addresses: list[AddressInfo], sock: socket.socket) -> None:
-        if len(addresses) > 1:
-            peer = sock.getpeername()[:2]
-            addresses.sort(key=lambda info: info[4][:2] != peer)
 
 
 class OpeningLeg(asyncio.Protocol):

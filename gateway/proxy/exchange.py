@@ -8,7 +8,7 @@ was meant to become a tunnel.
 import asyncio
 import ssl
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import asynccontextmanager
 from typing import Final
 
 import aiohttp
@@ -149,20 +149,14 @@ def _first_line(message: str) -> str:
     return message.strip().splitlines()[0].rstrip(":") if message.strip() else "no more is known"
 
 
-def ordinary_answer(
+@asynccontextmanager
+async def ordinary_answer(
     transport: asyncio.Transport, leg: OpeningLeg, data: bytes, head: Fields
-) -> AbstractAsyncContextManager[UpstreamResponse]:
-    """The ordinary response that begins with `data`, on the connection over which `head` asked for an upgrade.
+) -> AsyncIterator[UpstreamResponse]:
+    """The ordinary response that begins with `data`, on a connection over which `head` asked for an upgrade.
 
     Raises UpstreamError where it is no response.  The connection is closed in the end.
     """
-    return _ordinary_answer(transport, leg, data, head)
-
-
-@asynccontextmanager
-async def _ordinary_answer(
-    transport: asyncio.Transport, leg: OpeningLeg, data: bytes, head: Fields
-) -> AsyncIterator[UpstreamResponse]:
     reader = asyncio.StreamReader(limit=_READ)
     protocol = asyncio.StreamReaderProtocol(reader)
     transport.set_protocol(protocol)

@@ -206,7 +206,7 @@ class EventLog:
         """Record a frame that `admit` had room for."""
         self._append(tap, frame, frame.t_ns, len(frame.kept))
 
-    def error(
+    def error(  # noqa: PLR0913 - all that an error may concern
         self,
         message: str,
         *,
@@ -255,11 +255,11 @@ class EventLog:
             tap.active = False
             self._active.remove(tap)
 
-    async def close(self, timeout: float) -> None:
-        """Write what is waiting, as far as that goes within `timeout` seconds."""
+    async def close(self, limit: float) -> None:
+        """Write what is waiting, as far as that goes within `limit` seconds."""
         self._ending.set()
         self._wake.set()
-        await asyncio.get_running_loop().run_in_executor(None, self._writer.join, timeout)
+        await asyncio.get_running_loop().run_in_executor(None, self._writer.join, limit)
 
     def _waiting(self) -> int:
         return self._put_cost - self._written_cost

@@ -83,12 +83,12 @@ class Gateway:
             task.cancel()
         await asyncio.gather(ending, again, return_exceptions=True)
 
-    async def _end(self, timeout: float) -> None:
-        """Wait for tunnels and plain requests, `timeout` seconds at the most."""
+    async def _end(self, limit: float) -> None:
+        """Wait for tunnels and plain requests, `limit` seconds at the most."""
         try:
-            async with asyncio.timeout(timeout):
+            async with asyncio.timeout(limit):
                 await asyncio.gather(
-                    *(listener.finish(timeout) for listener in self._listeners), self._proxy.all_closed.wait()
+                    *(listener.finish(limit) for listener in self._listeners), self._proxy.all_closed.wait()
                 )
         except TimeoutError:
             for tunnel in list(self._proxy.tunnels):
@@ -147,9 +147,9 @@ class _Listener:
         for sock in self._sockets:
             sock.close()
 
-    async def finish(self, timeout: float) -> None:
-        """Let plain requests in flight finish within `timeout` seconds."""
-        await self._web_server.shutdown(timeout)
+    async def finish(self, limit: float) -> None:
+        """Let plain requests in flight finish within `limit` seconds."""
+        await self._web_server.shutdown(limit)
 
 
 async def _bind(addr: str) -> list[socket.socket]:
@@ -212,8 +212,10 @@ def _logger(log: EventLog) -> logging.Logger:
     class ToLog(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
             error = record.exc_info[1] if record.exc_info else None
-            log.error(record.getMessage() + (f": {type(error).__name__}: {error}" if error else ""))
+            message = record.getMessage()
+            log.error(message if error is None else f"{message}: {type(error).__name__}: {error}")
 
-    logger = logging.Logger("gateway", logging.ERROR)
+    # One of its own, not a global one: each gateway in a process has a log of its own.
+    logger = logging.Logger("gateway", logging.ERROR)  # noqa: LOG001 - see above
     logger.addHandler(ToLog())
     return logger

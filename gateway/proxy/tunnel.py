@@ -23,6 +23,7 @@ import struct
 import sys
 import time
 from collections.abc import Callable, Generator
+from contextlib import suppress
 from typing import Final
 
 from gateway.events import Close, How, Party, Side, SideTotals
@@ -134,10 +135,8 @@ class Leg(asyncio.Protocol):
         if not self.lost:
             sock = self.transport.get_extra_info("socket")
             if sock is not None:
-                try:
+                with suppress(OSError):  # the connection has gone already, or the system has no such option
                     sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
-                except OSError:
-                    pass  # the connection has gone already, or the system has no such option
             self.transport.abort()
 
     def end(self) -> None:
