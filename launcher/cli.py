@@ -1,0 +1,165 @@
+"""The command line: `aileron-demo up` and `aileron-demo init`.
+
+Exit status: 0 after a clean stop; 1 where something could not start or has ended by itself; 2 for usage, a
+missing file and a wrong config; 130 after a second Ctrl-C.
+
+What needs time to import is imported where it is used: `--help` answers at once.
+"""
+
+import argparse
+import importlib.metadata
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final, NoReturn
+
+from launcher.filter import FilterError, parse
+
+USAGE: Final = 2
+
+_ABOUT: Final = """\
+Two real servers and a live view of every WebSocket frame between them.
+
+  browser  ←──→  gateway :8080  ←──→  upstream :9090
+"""
+_FIRST: Final = """\
+first steps:
+  aileron-demo up          start both servers, then open http://localhost:8080/ in a browser
+  aileron-demo init        write config.yaml and static/index.html here, to be changed
+
+Each command tells more with --help: aileron-demo up --help
+"""
+_UP_MORE: Final = """\
+filter expressions (--filter, and the key / while it runs); all terms must hold, ! before one negates it:
+  from:client  op:text|ping  conn:3  path:/ws  /regular expression/
+
+stop with Ctrl-C; a second Ctrl-C ends at once.
+"""
+
+
+class _Parser(argparse.ArgumentParser):
+    """argparse, but a mistake is one line and a hint."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(USAGE, f"{self.prog}: {message} ({self.prog} --help tells more)\n")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; return the exit status."""
+    arguments = _parser().parse_args(argv)
+    if arguments.command == "init":
+        return _init()
+    try:
+        chosen = parse(arguments.filter)
+    except FilterError as error:
+        sys.stderr.write(f"aileron-demo up: --filter: {error}\n")
+        return USAGE
+    from launcher import up  # noqa: PLC0415  (brings rich and the config's reader)
+    from launcher.kit import Options  # noqa: PLC0415  (as above)
+
+    options = Options(
+        config=arguments.file,
+        upstream_addr=arguments.upstream_addr,
+        no_upstream=arguments.no_upstream,
+        open_page=arguments.open,
+        plain=arguments.plain,
+        json=arguments.json,
+        filter=chosen,
+        preview=arguments.preview,
+        frame_rate=arguments.frame_rate,
+        show_secrets=arguments.show_secrets,
+        allow_origin=tuple(arguments.allow_origin),
+    )
+    return up.run(options, _version())
+
+
+def _parser() -> argparse.ArgumentParser:
+    layout = argparse.RawDescriptionHelpFormatter
+    parser = _Parser(
+        prog="aileron-demo", description=_ABOUT, epilog=_FIRST, formatter_class=layout, allow_abbrev=False
+    )
+    parser.add_argument("--version", action="version", version=f"aileron-demo {_version()}")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands", required=True)
+    up = commands.add_parser(
+        "up",
+        help="start the gateway and the demo upstream, and show every frame that passes",
+        description="Start the gateway and the demo upstream behind it, and show every frame that passes.",
+        epilog=_UP_MORE,
+        formatter_class=layout,
+        allow_abbrev=False,
+    )
+    _add_up(up)
+    commands.add_parser(
+        "init",
+        help="write config.yaml and static/index.html into this folder, to be changed",
+        description="Write config.yaml and static/index.html into this folder, to be changed. "
+        "A file that is there already is left as it is.",
+        allow_abbrev=False,
+    )
+    return parser
+
+
+def _add_up(up: argparse.ArgumentParser) -> None:
+    what = up.add_argument_group("what to start")
+    what.add_argument(
+        "-f",
+        dest="file",
+        metavar="FILE",
+        type=Path,
+        help="the gateway's config (default: ./config.yaml, else the one that comes with this)",
+    )
+    what.add_argument(
+        "--upstream-addr",
+        metavar="HOST:PORT",
+        default="localhost:9090",
+        help="where the demo upstream listens (default: %(default)s)",
+    )
+    what.add_argument("--no-upstream", action="store_true", help="start the gateway alone")
+    what.add_argument(
+        "--allow-origin",
+        metavar="ORIGIN",
+        action="append",
+        default=[],
+        help="a web origin that may use the demo upstream besides this machine's own, such as "
+        "https://name.example; may be given more than once",
+    )
+    what.add_argument("--open", action="store_true", help="open the page in a browser when it is ready")
+    see = up.add_argument_group("what to see")
+    how = see.add_mutually_exclusive_group()
+    how.add_argument("--plain", action="store_true", help="plain lines, as in a pipe")
+    how.add_argument("--json", action="store_true", help="records as JSON lines, for programs")
+    see.add_argument("--filter", metavar="EXPR", default="", help="show only these records")
+    see.add_argument("--preview", metavar="BYTES", type=_number, help="how much of a payload is shown")
+    see.add_argument(
+        "--frame-rate",
+        metavar="N",
+        type=_number,
+        help="frames that the gateway tells of each second, the rest is counted (0: all it can)",
+    )
+    see.add_argument("--show-secrets", action="store_true", help="show cookies, tokens and passwords")
+
+
+def _number(text: str) -> int:
+    if not (text.isascii() and text.isdigit()):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number")
+    return int(text)
+
+
+def _version() -> str:
+    try:
+        return importlib.metadata.version("aileron-demo")
+    except importlib.metadata.PackageNotFoundError:
+        return "(a checkout)"
+
+
+def _init() -> int:
+    from launcher.files import write_own  # noqa: PLC0415  (brings the upstream's page)
+
+    try:
+        for path, written in write_own():
+            sys.stdout.write(f"{'wrote' if written else 'left as it is'}: {path}\n")
+    except OSError as error:
+        sys.stderr.write(f"aileron-demo init: {error.filename}: {error.strerror}\n")
+        return 1
+    sys.stdout.write("Change them as you like; aileron-demo up takes them from here.\n")
+    return 0

@@ -1,0 +1,207 @@
+"""What `up` is about to start, worked out from the options and the config before anything runs."""
+
+import ipaddress
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from gateway.config import Config, Upstream, load, parse_addr
+from launcher.child import python
+from launcher.files import ConfigFile, choose_config, own_page
+from launcher.filter import Filter
+
+GATEWAY: Final = "gateway"
+UPSTREAM: Final = "upstream"
+
+
+class KitError(Exception):
+    """What was asked for cannot be started as it is; the message says why, and what would be right."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """The options of `up`, as the command line has them."""
+
+    config: Path | None = None
+    """None: `./config.yaml`, else the packaged one."""
+    upstream_addr: str = "localhost:9090"
+    no_upstream: bool = False
+    open_page: bool = False
+    plain: bool = False
+    json: bool = False
+    filter: Filter = Filter()  # noqa: RUF009  (immutable)
+    preview: int | None = None
+    """Bytes; None leaves the gateway its default."""
+    frame_rate: int | None = None
+    """Frame records a second; None leaves the gateway its default."""
+    show_secrets: bool = False
+    allow_origin: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where something listens; no host means every interface."""
+
+    host: str | None
+    port: int
+
+    @property
+    def everywhere(self) -> bool:
+        """Whether every interface is meant."""
+        return self.host in (None, "0.0.0.0", "::")  # noqa: S104  (compared, not bound)
+
+    @property
+    def private(self) -> bool:
+        """Whether only this machine can reach it."""
+        return self.host is not None and _is_loopback(self.host)
+
+    @property
+    def near(self) -> str:
+        """The host by which this machine reaches it."""
+        return "localhost" if self.host is None or self.everywhere else self.host
+
+    def __str__(self) -> str:
+        return f"[{self.near}]:{self.port}" if ":" in self.near else f"{self.near}:{self.port}"
+
+    def receives(self, upstream: Upstream) -> bool:
+        """Tell whether what is sent to `upstream` comes here."""
+        if upstream.port != self.port or upstream.scheme != "http":
+            return False
+        if _is_loopback(upstream.host):
+            return self.private or self.everywhere
+        return self.host == upstream.host
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(host.partition("%")[0]).is_loopback
+    except ValueError:
+        return False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """A child that is about to be started."""
+
+    name: str
+    command: tuple[str, ...]
+    addresses: tuple[Address, ...]
+    cure: str
+    """What to do where another program has one of its ports."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kit:
+    """Everything that `up` starts, and what is to be said about it."""
+
+    parts: tuple[Part, ...]
+    config: ConfigFile
+    page: Path | None
+    """The user's own page, if there is one."""
+    routes: tuple[Upstream, ...]
+    """Where the gateway sends requests."""
+    open_page: bool
+    warnings: tuple[str, ...]
+
+    def part(self, name: str) -> Part:
+        """Return the part called `name`."""
+        return next(part for part in self.parts if part.name == name)
+
+
+def plan(options: Options) -> Kit:
+    """Work out what to start.  Raises KitError, and ConfigError where the config itself is wrong."""
+    chosen = choose_config(options.config)
+    if not chosen.path.is_file():
+        what = "is a folder" if chosen.path.is_dir() else "no such file"
+        raise KitError(f"{chosen.path}: {what}; give another with -f, or write one here: aileron-demo init")
+    config = load([chosen.path])
+    gateway = _gateway(options, chosen, config)
+    upstream = None if options.no_upstream else _upstream(options)
+    if upstream:
+        _check_apart(gateway, upstream)
+    return Kit(
+        parts=(upstream, gateway) if upstream else (gateway,),
+        config=chosen,
+        page=own_page() if upstream else None,
+        routes=config.upstreams,
+        open_page=options.open_page,
+        warnings=tuple(_warnings(gateway, upstream, config)),
+    )
+
+
+def _gateway(options: Options, chosen: ConfigFile, config: Config) -> Part:
+    command = ["-f", str(chosen.path), "--frames", "json"]
+    if options.preview is not None:
+        command += ["--preview", str(options.preview)]
+    if options.frame_rate is not None:
+        command += ["--frame-rate", str(options.frame_rate)]
+    if options.show_secrets:
+        command.append("--show-secrets")
+    change = f"change addr in {chosen.path}"
+    return Part(
+        name=GATEWAY,
+        command=python("gateway", *command),
+        addresses=tuple(Address(*parse_addr(server.spec.addr)) for server in config.servers),
+        cure=change
+        if chosen.own
+        else "write a config.yaml here with: aileron-demo init, and change its addr",
+    )
+
+
+def _upstream(options: Options) -> Part:
+    try:
+        address = Address(*parse_addr(options.upstream_addr))
+    except ValueError as error:
+        raise KitError(f"--upstream-addr {options.upstream_addr}: {error}") from error
+    command = ["--addr", options.upstream_addr]
+    for origin in options.allow_origin:
+        command += ["--allow-origin", origin]
+    other = Address(address.near, address.port + 1 if address.port < 65535 else 9090)
+    return Part(
+        name=UPSTREAM,
+        command=python("demo_upstream", *command),
+        addresses=(address,),
+        cure=f"choose another, such as --upstream-addr {other}, and say url: http://{other} in config.yaml",
+    )
+
+
+def _check_apart(gateway: Part, upstream: Part) -> None:
+    """Raise KitError where both children would listen on the same port."""
+    port = upstream.addresses[0].port
+    if port and any(address.port == port for address in gateway.addresses):
+        raise KitError(
+            f"port {port} is wanted twice: by the gateway (addr in the config) and by the demo upstream "
+            f"(--upstream-addr); {upstream.cure}"
+        )
+
+
+def _warnings(gateway: Part, upstream: Part | None, config: Config) -> list[str]:
+    warnings = []
+    for part in filter(None, (gateway, upstream)):
+        for address in part.addresses:
+            if not address.private:
+                on = "every interface" if address.everywhere else f"{address.host}"
+                warnings.append(
+                    f"other machines can reach the {part.name}: port {address.port} is open on {on}"
+                )
+    if upstream:
+        address = upstream.addresses[0]
+        if address.port and not any(map(address.receives, config.upstreams)):
+            targets = ", ".join(each.url for each in config.upstreams) or "nowhere"
+            warnings.append(
+                f"the config sends nothing to the demo upstream at {address}; "
+                f"it sends to {targets} (--no-upstream starts the gateway alone)"
+            )
+    return warnings
+
+
+def opener(url: str) -> tuple[str, ...]:
+    """Return the command line that opens `url` in a browser, and fails where there is none.
+
+    A process of its own: a browser's complaints, or a text browser, must not get at our terminal.
+    """
+    code = "import sys, webbrowser; sys.exit(not webbrowser.open(sys.argv[1]))"
+    return (sys.executable, "-P", "-c", code, url)
