@@ -218,13 +218,13 @@ def _preview(frame: Frame) -> str:
 
 
 def _open(event: Open) -> str:
-    extras = [
-        f"{name} {escape(value)}"
-        for name, value in (("subprotocol", event.subprotocol), ("with", event.extensions))
-        if value
-    ]
-    route = f"{escape(event.path)} from {escape(event.client)} to {escape(event.upstream)}"
-    return ", ".join([route, *extras])
+    parts = (
+        ("to", event.upstream),
+        ("subprotocol", event.subprotocol),
+        ("with", event.extensions),
+        ("from", event.client),
+    )
+    return " ".join([escape(event.path), *(f"{name} {escape(value)}" for name, value in parts if value)])
 
 
 def _close(event: Close) -> str:

@@ -126,6 +126,11 @@ class Child:
             elif self._process.returncode is None:
                 os.killpg(self._process.pid, signal.SIGKILL)
 
+    def wait(self, seconds: float) -> None:
+        """Wait for its end, `seconds` at most."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(seconds)
+
     def _thread(self, target: Callable[..., None], *arguments: object) -> threading.Thread:
         # Daemons: whatever still holds a pipe open does not keep the launcher from ending.
         name = f"{self.name} {target.__name__.strip('_')}"

@@ -70,7 +70,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         show_secrets=arguments.show_secrets,
         allow_origin=tuple(arguments.allow_origin),
     )
-    return up.run(options, _version())
+    try:
+        return up.run(options, _version())
+    except KeyboardInterrupt:
+        return 130
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -140,7 +143,7 @@ def _add_up(up: argparse.ArgumentParser) -> None:
 
 
 def _number(text: str) -> int:
-    if not (text.isascii() and text.isdigit()):
+    if not (text.isascii() and text.isdigit() and len(text) < 10):
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number")
     return int(text)
 

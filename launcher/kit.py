@@ -104,7 +104,10 @@ class Kit:
     routes: tuple[Upstream, ...]
     """Where the gateway sends requests."""
     open_page: bool
-    warnings: tuple[str, ...]
+    reachable: tuple[str, ...]
+    """What other machines can reach of it, in words."""
+    bypassed: str | None
+    """Said where the config sends nothing to the demo upstream; None where it does, or there is none."""
 
     def part(self, name: str) -> Part:
         """Return the part called `name`."""
@@ -128,7 +131,8 @@ def plan(options: Options) -> Kit:
         page=own_page() if upstream else None,
         routes=config.upstreams,
         open_page=options.open_page,
-        warnings=tuple(_warnings(gateway, upstream, config)),
+        reachable=tuple(_reachable(part) for part in (gateway, upstream) if part and _open_doors(part)),
+        bypassed=_bypassed(upstream, config) if upstream else None,
     )
 
 
@@ -178,24 +182,24 @@ def _check_apart(gateway: Part, upstream: Part) -> None:
         )
 
 
-def _warnings(gateway: Part, upstream: Part | None, config: Config) -> list[str]:
-    warnings = []
-    for part in filter(None, (gateway, upstream)):
-        for address in part.addresses:
-            if not address.private:
-                on = "every interface" if address.everywhere else f"{address.host}"
-                warnings.append(
-                    f"other machines can reach the {part.name}: port {address.port} is open on {on}"
-                )
-    if upstream:
-        address = upstream.addresses[0]
-        if address.port and not any(map(address.receives, config.upstreams)):
-            targets = ", ".join(each.url for each in config.upstreams) or "nowhere"
-            warnings.append(
-                f"the config sends nothing to the demo upstream at {address}; "
-                f"it sends to {targets} (--no-upstream starts the gateway alone)"
-            )
-    return warnings
+def _open_doors(part: Part) -> list[Address]:
+    """Return the addresses of `part` that other machines can reach."""
+    return [address for address in part.addresses if not address.private]
+
+
+def _reachable(part: Part) -> str:
+    doors = _open_doors(part)
+    ports = ", ".join(f"port {address.port}" for address in doors)
+    where = "every interface" if any(address.everywhere for address in doors) else "an outward address"
+    return f"other machines can reach the {part.name}: {ports} is open on {where}"
+
+
+def _bypassed(upstream: Part, config: Config) -> str | None:
+    address = upstream.addresses[0]
+    if not address.port or any(map(address.receives, config.upstreams)):
+        return None
+    targets = ", ".join(each.url for each in config.upstreams) or "nowhere"
+    return f"the config sends nothing to the demo upstream at {address}; it sends to {targets}"
 
 
 def opener(url: str) -> tuple[str, ...]:

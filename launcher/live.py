@@ -28,6 +28,7 @@ from gateway.text import count
 from launcher import signals, view
 from launcher.events import ChildState, Ready, Summary
 from launcher.filter import Filter, FilterError, parse
+from launcher.footer import Look, footer
 from launcher.keys import ENTER, ESCAPE, Editor
 from launcher.kit import Kit
 from launcher.output import Output
@@ -35,7 +36,7 @@ from launcher.printers import FLUSH, Action, Own
 from launcher.screen import Screen
 from launcher.session import Session
 from launcher.terminal import Keyboard
-from launcher.view import CONTROL, Look
+from launcher.view import CONTROL
 
 DRAWING: Final = 1 / 12
 """Seconds between two drawings."""
@@ -75,7 +76,7 @@ class LivePrinter:
         self._kit, self._version = kit, version
         self._screen, self._keyboard, self._words = screen, keyboard, words
         self._size, self._clock = size, clock
-        self._look = Look(filter=chosen)
+        self._look = Look(filter=chosen, keys=keyboard is not None)
         self._waiting: list[_Waiting] = []
         self._budget = BURST
         self._untold = 0
@@ -99,7 +100,7 @@ class LivePrinter:
         match event:
             case Ready():
                 self._waiting += view.banner(self._kit, session, self._version, width)
-            case Summary():
+            case Summary() if session.ready:
                 self._waiting += view.summary(event)
             case ChildState(state="stopping"):
                 self._look = replace(self._look, stopping=True, editor=None, help=False)
@@ -174,8 +175,8 @@ class LivePrinter:
             lines.append(view.not_shown(count(self._untold, "line"), "too many at once"))
             self._untold, self._told_at = 0, now
         # One row stays for the lines themselves, however low the terminal is.
-        footer = view.footer(session, self._look, width, max(1, size.lines - 1))
-        self._screen.draw(lines, footer, size.columns, clear=self._clear)
+        below = footer(session, self._look, width, max(1, size.lines - 1))
+        self._screen.draw(lines, below, size.columns, clear=self._clear)
         self._clear = False
 
     def _take(self, width: int) -> list[Text]:
@@ -223,10 +224,12 @@ class LivePrinter:
         self._drawn = None
 
     def _leave(self, lines: Sequence[Text]) -> None:
-        self._screen.leave(lines, self._size().columns)
-        self._screen.flush(FLUSH)
-        if self._keyboard:
-            self._keyboard.give_back()
+        try:
+            self._screen.leave(lines, self._size().columns)
+            self._screen.flush(FLUSH)
+        finally:
+            if self._keyboard:
+                self._keyboard.give_back()
 
     def close(self, problem: Sequence[str]) -> None:
         """Show what is still waiting, then leave the terminal as it was."""
@@ -260,17 +263,17 @@ def _patience(seconds: float) -> Iterator[None]:
 
     A regular expression can take for ever, and Python's engine looks up from it for nothing but a signal.
     """
-    if not hasattr(signal, "setitimer"):
+    if sys.platform == "win32":
         yield
-        return
+    else:
 
-    def give_up(_number: int, _frame: FrameType | None) -> None:
-        raise TimeoutError
+        def give_up(_number: int, _frame: FrameType | None) -> None:
+            raise TimeoutError
 
-    before = signal.signal(signal.SIGALRM, give_up)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
+        before = signal.signal(signal.SIGALRM, give_up)
+        signal.setitimer(signal.ITIMER_REAL, seconds)
+        try:
+            yield
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            signal.signal(signal.SIGALRM, before)

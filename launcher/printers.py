@@ -103,7 +103,7 @@ class _LinePrinter:
         """Tell people what the launcher's own record says."""
         if isinstance(event, Ready):
             _write(to, view.banner(self._kit, session, self._version, PLAIN_WIDTH))
-        elif isinstance(event, Summary):
+        elif isinstance(event, Summary) and session.ready:
             _write(to, view.summary(event))
 
 

@@ -5,6 +5,7 @@ second Ctrl-C, which has to work whatever the main thread is busy with.
 """
 
 import signal
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -29,14 +30,14 @@ def caught(put: Callable[[Signalled], None], *, job_control: bool) -> Iterator[N
     `job_control`: also those of Ctrl-Z and of going on after it, which are needed where a terminal has to be
     handed back in between.  A SIGHUP that is ignored (nohup) stays ignored.
     """
-    interrupted = False
+    interrupts = 0
 
     def handle(number: int, _frame: FrameType | None) -> None:
-        nonlocal interrupted
+        nonlocal interrupts
         if number == signal.SIGINT:
-            if interrupted:
+            interrupts += 1
+            if interrupts == 2:  # a third must not disturb what the second has begun
                 raise KeyboardInterrupt
-            interrupted = True
         put(Signalled(signal.Signals(number).name))
 
     names = (*STOPPING, "SIGTSTP", "SIGCONT") if job_control else STOPPING
@@ -58,6 +59,7 @@ def suspend() -> None:
 
     By SIGTSTP rather than SIGSTOP: where no shell could have us go on, the system ignores it.
     """
-    handler = signal.signal(signal.SIGTSTP, signal.SIG_DFL)
-    signal.raise_signal(signal.SIGTSTP)
-    signal.signal(signal.SIGTSTP, handler)
+    if sys.platform != "win32":  # which has no such thing
+        handler = signal.signal(signal.SIGTSTP, signal.SIG_DFL)
+        signal.raise_signal(signal.SIGTSTP)
+        signal.signal(signal.SIGTSTP, handler)

@@ -43,6 +43,8 @@ TURN: Final = 0.04
 """Seconds that the loop waits for a message before it looks after drawing and deadlines."""
 TICK: Final = 0.5
 """Seconds between two measurements of the rates."""
+KILLED_WITHIN: Final = 0.5
+"""Seconds that the system may take to end a killed child."""
 LAST_LINES: Final = 12
 """Lines of a child that are told when it ends by itself."""
 
@@ -132,9 +134,12 @@ class Supervisor:
                 self._look_after(self._clock())
         except KeyboardInterrupt:
             self.status = 130
+        except OSError as error:
+            self._fail(f"a child could not be started: {error}")
         finally:
             for running in self._running.values():
                 running.child.kill()
+                running.child.wait(KILLED_WITHIN)
             lifeline.cut()
         self._summarize(began)
 

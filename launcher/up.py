@@ -33,7 +33,7 @@ def run(options: Options, version: str) -> int:
         return 2
     inbox: queue.SimpleQueue[Message] = queue.SimpleQueue()
     out = Output(STDOUT, on_broken=lambda: inbox.put(Gone()))
-    words = Output(STDERR, on_broken=lambda: inbox.put(Gone()))
+    words = Output(STDERR, on_broken=lambda: None)
     live = not (options.json or options.plain) and _is_terminal()
     keyboard = Keyboard(inbox.put) if live and Keyboard.available() else None
     printer: Printer
@@ -46,13 +46,13 @@ def run(options: Options, version: str) -> int:
         lines = JsonPrinter if options.json else PlainPrinter
         printer = lines(kit, version, options.filter, out, words)
     supervisor = Supervisor(kit, printer, inbox)
-    try:
-        with caught(inbox.put, job_control=live):
+    with caught(inbox.put, job_control=live):
+        try:
             if keyboard:
                 keyboard.take()
             supervisor.run()
-    finally:
-        printer.close(supervisor.problem)
+        finally:
+            printer.close(supervisor.problem)
     return supervisor.status
 
 

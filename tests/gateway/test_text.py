@@ -261,7 +261,7 @@ def test_open_tells_the_route_and_what_was_agreed() -> None:
         handshake=Handshake(request=leg, response=leg),
     )
     assert words(opened).rest == (
-        r"/ws\u202e from 127.0.0.1:5000 to http://localhost:9090, subprotocol chat, with permessage-deflate"
+        r"/ws\u202e to http://localhost:9090 subprotocol chat with permessage-deflate from 127.0.0.1:5000"
     )
 
 
