@@ -330,7 +330,7 @@ _TAGS: Final = {
     "tag:yaml.org,2002:seq": "list",
     "tag:yaml.org,2002:map": "mapping",
 }
-_VARIABLE: Final = re.compile(r"\$\{[^}]*\}")
+_VARIABLE: Final = re.compile(r"\$\{([0-9A-Za-z_]*)[^}]*\}")
 
 
 def _kind(node: Node) -> str:
@@ -378,9 +378,9 @@ def _given(node: Node, scope: Scope, wanted: type[N], words: str) -> N | None:
     elif not isinstance(node, wanted):
         scope.problem(node.mark, f"should be {words}, but this is a {kind}")
     elif isinstance(node, ScalarNode) and (found := _VARIABLE.search(node.text)):
-        scope.problem(
-            node.mark, f"{quoted(found[0])}: variables are not supported yet; write the value itself"
-        )
+        # Only the name is shown: what else stands in the braces may be a password.
+        words = f"{quoted(f'${{{found[1]}}}')}: variables are not supported yet; write the value itself"
+        scope.problem(node.mark, words)
     elif isinstance(node, ScalarNode) and not node.text.isascii() and re.search("[\ud800-\udfff]", node.text):
         scope.problem(node.mark, "half of a surrogate pair stands for no character")
     else:

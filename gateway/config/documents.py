@@ -16,6 +16,7 @@ Rules
 """
 
 import bisect
+import codecs
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -110,12 +111,13 @@ def parse(file: str, data: bytes) -> Reading:
     """The documents in `data`, the content of `file` (which is only named, never opened)."""
     if len(data) > BYTES_MAX:
         return _unreadable(file, f"the file has more than {BYTES_MAX >> 20} MiB, which no config needs")
-    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return _unreadable(file, "the file is written in UTF-16; save it as UTF-8")
     try:
-        text = data.decode("utf-8-sig")
+        data = data.removeprefix(codecs.BOM_UTF8)
+        text = data.decode()
     except UnicodeDecodeError as error:
-        before = _Text(data[: error.start].decode("utf-8-sig"))
+        before = _Text(data[: error.start].decode())
         return Reading(
             problems=(
                 before.problem(
@@ -212,6 +214,8 @@ class _Composer:
         self._loader = yaml.SafeLoader(source.text[start:])
         self._anchors: dict[str, _Composed | None] = {}
         self._size = 0
+        self._brackets: list[int] = []
+        """Where those stand that are open."""
 
     def roots(self) -> Iterator[Node]:
         """The root of each document; raises _BrokenError where one cannot be read."""
@@ -219,6 +223,7 @@ class _Composer:
             if isinstance(event, yaml.DocumentStartEvent):
                 self._anchors.clear()
                 self._size = 0
+                self._brackets.clear()
                 root = self._compose(self._event(), depth=0).node
                 self._event()  # the end of the document, which may not be one
                 yield root
@@ -237,6 +242,8 @@ class _Composer:
     def _broken(self, error: yaml.MarkedYAMLError) -> _BrokenError:
         noticed = self._index(error.problem_mark or self._loader.get_mark())
         began = self._index(error.context_mark) if error.context_mark else noticed
+        if error.context == "while parsing a flow node" and self._brackets:
+            began = self._brackets[-1]
         complaint = Complaint(
             problem=error.problem or "",
             context=error.context or "",
@@ -263,7 +270,12 @@ class _Composer:
         if anchor:
             self._anchors[anchor] = None
         before = self._size
+        in_brackets = getattr(event, "flow_style", False)
+        if in_brackets:
+            self._brackets.append(at)
         node, height = self._node(event, self._source.mark(at), depth)
+        if in_brackets:
+            self._brackets.pop()
         composed = _Composed(node=node, size=self._size - before + 1, height=height)
         if anchor:
             self._anchors[anchor] = composed

@@ -19,7 +19,7 @@ from typing import Final, TypeVar
 from gateway.config.addresses import Upstream, parse_addr
 from gateway.config.decoding import Scope, entries, is_empty, is_null, text
 from gateway.config.documents import Document, MappingNode, Node, read
-from gateway.config.problems import ConfigError, Mark, Problem, did_you_mean, quoted
+from gateway.config.problems import ConfigError, Mark, Problem, did_you_mean, escaped, quoted
 from gateway.config.resources import (
     API_VERSION,
     DECODERS,
@@ -110,7 +110,7 @@ class _Linker:
         if other is resource:
             return
         mark = other.where.mark
-        place = f"{quoted(other.where.file, marks='')}:{mark.line}:{mark.column}"
+        place = f"{escaped(other.where.file)}:{mark.line}:{mark.column}"
         if isinstance(resource, Entrypoint):
             words = f"there can be only one Entrypoint, whatever its name; the other one stands at {place}"
         else:
@@ -195,11 +195,19 @@ class _Linker:
         return None
 
     def _missing(self, reference: Reference) -> str:
+        """What is said of a reference to a resource of a known kind that does not exist."""
         wanted = label(reference.kind, reference.namespace, reference.name)
-        there = [each.label for each in self.resources.values() if each.kind == reference.kind]
+        there = [each for each in self.resources.values() if each.kind == reference.kind]
         if not there:
             return f"there is no {wanted}; no {reference.kind} is defined at all"
-        return f"there is no {wanted}{did_you_mean(wanted, there) or f'; there is {_some(there)}'}"
+        names = [
+            each.metadata.name
+            if each.metadata.namespace == reference.namespace
+            else f"{each.metadata.namespace}/{each.metadata.name}"
+            for each in there
+        ]
+        hint = did_you_mean(reference.name, names)
+        return f"there is no {wanted}{hint or f'; there is {_some([each.label for each in there])}'}"
 
 
 def _target(reference: Reference) -> Id:

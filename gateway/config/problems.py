@@ -38,7 +38,7 @@ class Problem:
     message: str
 
     def __str__(self) -> str:
-        place = quoted(self.file, marks="")
+        place = escaped(self.file)
         if self.line is not None:
             place += f":{self.line}:{self.column}"
         return ": ".join(part for part in (place, self.resource, self.field, self.message) if part)
@@ -70,8 +70,14 @@ def quoted(text: str, *, marks: str = '"') -> str:
     """`text` between `marks`, cut to a bearable length, with everything unprintable escaped."""
     if len(text) > _QUOTED_MAX:
         text = text[: _QUOTED_MAX - 1] + "…"
-    shown = (each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)
-    return f"{marks}{''.join(shown)}{marks}"
+    return f"{marks}{escaped(text)}{marks}"
+
+
+def escaped(text: str) -> str:
+    """`text` with everything unprintable escaped."""
+    if text.isprintable():
+        return text
+    return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)
 
 
 def did_you_mean(word: str, candidates: Iterable[str]) -> str:

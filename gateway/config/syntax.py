@@ -105,6 +105,11 @@ _KNOWN: Final[tuple[tuple[str, Place, str], ...]] = (
         'this does not go on with the list that begins at {began}; an item begins with "- "',
     ),
     (
+        r"flow node: expected the node content, but found '<(?:stream end|document start|document end)>'",
+        "began",
+        "this bracket is never closed",
+    ),
+    (
         r"expected the node content, but found",
         "noticed",
         "a value is missing here; {found} stands in its place",
