@@ -292,7 +292,7 @@ class _Composer:
             nodes = tuple(each.node for each in items)
             entries = tuple(zip(nodes[::2], nodes[1::2], strict=True))
             return MappingNode(entries=entries, tag=event.tag, mark=mark), _height(items)
-        assert isinstance(event, yaml.ScalarEvent)  # noqa: S101  (nothing else begins a node)
+        assert isinstance(event, yaml.ScalarEvent)  # nothing else begins a node
         return ScalarNode(text=event.value, plain=not event.style, tag=event.tag, mark=mark), 0
 
     def _children(self, end: type[yaml.Event], depth: int) -> list[_Composed]:

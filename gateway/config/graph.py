@@ -59,7 +59,7 @@ class Config:
             for host in server.spec.virtual_hosts:
                 for mounted in host.handlers:
                     handler = self.resolve(mounted.handler)
-                    assert isinstance(handler, ReverseProxyHandler)  # noqa: S101  (load has checked it)
+                    assert isinstance(handler, ReverseProxyHandler)  # load has checked it
                     for balancer in handler.spec.load_balancers:
                         if balancer.path_matcher is not None:  # without one nothing matches
                             found |= {each.url: None for each in balancer.upstreams if each.weight >= 0}
@@ -161,10 +161,10 @@ class _Linker:
             for mounted in host.handlers:
                 self._follow(server, mounted.handler, ReverseProxyHandler, _HANDLER_ROLE)
                 if taken is not None:
-                    words = f'the route "/" is taken already, by {taken}; every route has one handler'
+                    words = f'the route "/" belongs to {taken} already'
                     self._tell(server, mounted.where.path, mounted.where.mark, words)
                 taken = taken or mounted.where.path
-            taken = taken or f"{host.where.path}, which has no handlers and answers everything with 404"
+            taken = taken or f"{host.where.path} (which answers everything with 404, for want of handlers)"
 
     def _check_addresses(self, servers: Iterable[HTTPServer]) -> None:
         """No two servers can listen at one address, unless the system chooses their ports."""

@@ -70,7 +70,7 @@ class Router:
     def __init__(self, config: Config, server: HTTPServer) -> None:
         reference = handler_of(server)
         handler = config.resolve(reference) if reference else None
-        assert handler is None or isinstance(handler, ReverseProxyHandler)  # noqa: S101  (load has checked it)
+        assert handler is None or isinstance(handler, ReverseProxyHandler)  # load has checked it
         self._handled = handler is not None
         self._balancers = [
             (path_matcher(each.path_matcher), RoundRobin(each.upstreams))

@@ -1,0 +1,1 @@
+"""Config loading, rule by rule."""

@@ -32,8 +32,10 @@ def proxy_of(content: str) -> ReverseProxyHandler:
     [
         (
             spoiled("upstreams", "upsteams"),
-            "config.yaml:25:7: ReverseProxyHandler default/default: spec.loadBalancers[0].upsteams: "
-            'unknown field; did you mean "upstreams"?',
+            (
+                "config.yaml:25:7: ReverseProxyHandler default/default: spec.loadBalancers[0].upsteams: "
+                'unknown field; did you mean "upstreams"?'
+            ),
         ),
         (spoiled("  addr", "  zzz: 1\n  addr"), SERVER_AT + "spec.zzz: unknown field"),
         (
@@ -43,28 +45,38 @@ def proxy_of(content: str) -> ReverseProxyHandler:
         (spoiled("  addr", '  "\\e[31m": 1\n  addr'), SERVER_AT + "spec.\\x1b[31m: unknown field"),
         (
             spoiled('  addr: ":8080"', '  addr: ":1"\n  addr: ":2"'),
-            "config.yaml:12:3: HTTPServer default/default: "
-            "spec.addr: this field is given twice; the other one stands in line 11",
+            (
+                "config.yaml:12:3: HTTPServer default/default: "
+                "spec.addr: this field is given twice; the other one stands in line 11"
+            ),
         ),
         (
             spoiled('  addr: ":8080"', '  addr: ":1"\n  Addr: ":2"'),
-            "config.yaml:12:3: HTTPServer default/default: "
-            "spec.Addr: this field is given twice; the other one stands in line 11",
+            (
+                "config.yaml:12:3: HTTPServer default/default: "
+                "spec.Addr: this field is given twice; the other one stands in line 11"
+            ),
         ),
         (
             spoiled("  addr", "  ? [a]\n  : b\n  addr"),
-            "config.yaml:11:5: HTTPServer default/default: "
-            "spec: the name of a field has to stand here, not a list or a mapping",
+            (
+                "config.yaml:11:5: HTTPServer default/default: "
+                "spec: the name of a field has to stand here, not a list or a mapping"
+            ),
         ),
         (
             spoiled("- url: http://localhost:9090", "- weight: 2"),
-            "config.yaml:26:11: ReverseProxyHandler default/default: "
-            "spec.loadBalancers[0].upstreams[0].url: this field must be given",
+            (
+                "config.yaml:26:11: ReverseProxyHandler default/default: "
+                "spec.loadBalancers[0].upstreams[0].url: this field must be given"
+            ),
         ),
         (
             spoiled("- url: http://localhost:9090", "- {weight: 2, url: }"),
-            "config.yaml:26:23: ReverseProxyHandler default/default: "
-            "spec.loadBalancers[0].upstreams[0].url: this field must be given",
+            (
+                "config.yaml:26:23: ReverseProxyHandler default/default: "
+                "spec.loadBalancers[0].upstreams[0].url: this field must be given"
+            ),
         ),
     ],
 )
@@ -88,13 +100,17 @@ def test_fields_are_strict(wrong: str, problem: str) -> None:
         ),
         (
             spoiled("- handlers", "- hosts: [a.example]\n      handlers"),
-            "config.yaml:13:7: HTTPServer default/default: spec.virtualHosts[0].hosts: "
-            '"hosts" is a field of core/v1 that this gateway does not support yet',
+            (
+                "config.yaml:13:7: HTTPServer default/default: spec.virtualHosts[0].hosts: "
+                '"hosts" is a field of core/v1 that this gateway does not support yet'
+            ),
         ),
         (
             spoiled("- pathMatcher", "- lbAlgorithm: Maglev\n      pathMatcher"),
-            "config.yaml:22:7: ReverseProxyHandler default/default: spec.loadBalancers[0].lbAlgorithm: "
-            '"lbAlgorithm" is a field of core/v1 that this gateway does not support yet',
+            (
+                "config.yaml:22:7: ReverseProxyHandler default/default: spec.loadBalancers[0].lbAlgorithm: "
+                '"lbAlgorithm" is a field of core/v1 that this gateway does not support yet'
+            ),
         ),
     ],
 )
@@ -159,8 +175,11 @@ def test_strings(value: str, addr: str) -> None:
         ),
         (
             spoiled('match: "/"', "match: 1"),
-            "config.yaml:23:16: ReverseProxyHandler default/default: spec.loadBalancers[0].pathMatcher.match: "
-            'should be a string, but 1 is a number; write "1" in quotes',
+            (
+                "config.yaml:23:16: ReverseProxyHandler default/default: "
+                "spec.loadBalancers[0].pathMatcher.match: "
+                'should be a string, but 1 is a number; write "1" in quotes'
+            ),
         ),
         (
             spoiled('":8080"', "true"),
@@ -213,7 +232,7 @@ def test_numbers(value: str, seconds: float) -> None:
         ("1e3", 'should be a whole number, but this is "1e3"'),
         ('"5 "', 'should be a whole number, but this is "5 "'),
         ("true", 'should be a whole number, but this is "true"'),
-        ("５", 'should be a whole number, but this is "５"'),
+        ("\uff15", 'should be a whole number, but this is "\uff15"'),
         ("9" * 5000, f'should be a whole number, but this is "{"9" * 59}…"'),
         ("[1]", "should be a whole number, but this is a list"),
         ("3000000000", "3000000000 is out of range; -2147483648 to 2147483647 are allowed"),
@@ -274,8 +293,10 @@ def test_what_is_no_enum(value: str, words: str) -> None:
                 "    - apiVersion: core/v1\n      kind: HTTPServer",
                 "    apiVersion: core/v1\n    kind: HTTPServer",
             ),
-            "config.yaml:5:5: Entrypoint: spec.runners: "
-            'should be a list (each item begins with "- "), but this is a mapping',
+            (
+                "config.yaml:5:5: Entrypoint: spec.runners: "
+                'should be a list (each item begins with "- "), but this is a mapping'
+            ),
         ),
         (
             spoiled("    - apiVersion: core/v1\n      kind: HTTPServer", "    - HTTPServer"),

@@ -1,5 +1,6 @@
 """References from the Entrypoint on, and what is wrong between resources."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -75,13 +76,17 @@ def test_upstreams_are_those_that_requests_can_reach() -> None:
         ),
         (
             GOOD + "---\n" + ENTRYPOINT.replace("kind: Entrypoint", "kind: Entrypoint\nmetadata: {name: b}"),
-            "config.yaml:29:7: Entrypoint: there can be only one Entrypoint, whatever its name; "
-            "the other one stands at config.yaml:1:1",
+            (
+                "config.yaml:29:7: Entrypoint: there can be only one Entrypoint, whatever its name; "
+                "the other one stands at config.yaml:1:1"
+            ),
         ),
         (
             GOOD + SERVER,
-            "config.yaml:29:7: HTTPServer default/default: HTTPServer default/default stands at "
-            "config.yaml:8:1 already; give one of them another metadata.name",
+            (
+                "config.yaml:29:7: HTTPServer default/default: HTTPServer default/default stands at "
+                "config.yaml:8:1 already; give one of them another metadata.name"
+            ),
         ),
         ("text\n", "config.yaml:1:1: a resource has to stand here, with apiVersion, kind, metadata and spec"),
         ("- a\n", "config.yaml:1:1: a resource has to stand here, with apiVersion, kind, metadata and spec"),
@@ -97,12 +102,17 @@ def test_upstreams_are_those_that_requests_can_reach() -> None:
         ),
         (
             spoiled("apiVersion: core/v1\nkind: HTTPS", "apiversion: core/v1\nkind: HTTPS"),
-            'config.yaml:8:1: HTTPServer default/default: apiversion: unknown field; did you mean "apiVersion"?',
+            (
+                "config.yaml:8:1: HTTPServer default/default: apiversion: "
+                'unknown field; did you mean "apiVersion"?'
+            ),
         ),
         (
             spoiled("kind: HTTPServer\nspec", "kind: HTTPSever\nspec"),
-            'config.yaml:9:7: HTTPSever default/default: kind: "HTTPSever" is not a kind of core/v1; '
-            'did you mean "HTTPServer"?',
+            (
+                'config.yaml:9:7: HTTPSever default/default: kind: "HTTPSever" is not a kind of core/v1; '
+                'did you mean "HTTPServer"?'
+            ),
         ),
         (
             spoiled("kind: HTTPServer\nspec", "kind: 7\nspec"),
@@ -114,18 +124,24 @@ def test_upstreams_are_those_that_requests_can_reach() -> None:
         ),
         (
             GOOD + "---\napiVersion: core/v1\nkind: HTTPLogger\nmetadata: {name: log, namespace: n}\n",
-            "config.yaml:29:7: HTTPLogger n/log: kind: "
-            "HTTPLogger is a kind of core/v1 that this gateway does not support yet",
+            (
+                "config.yaml:29:7: HTTPLogger n/log: kind: "
+                "HTTPLogger is a kind of core/v1 that this gateway does not support yet"
+            ),
         ),
         (
             GOOD + "---\napiVersion: app/v1\nkind: CORSMiddleware\n",
-            "config.yaml:28:13: CORSMiddleware default/default: apiVersion: "
-            "app/v1 is a group of AILERON that this gateway does not support; core/v1 is",
+            (
+                "config.yaml:28:13: CORSMiddleware default/default: apiVersion: "
+                "app/v1 is a group of AILERON that this gateway does not support; core/v1 is"
+            ),
         ),
         (
             spoiled("apiVersion: core/v1\nkind: HTTPS", "apiVersion: core/v2\nkind: HTTPS"),
-            'config.yaml:8:13: HTTPServer default/default: apiVersion: "core/v2" is not known; '
-            'did you mean "core/v1"?',
+            (
+                'config.yaml:8:13: HTTPServer default/default: apiVersion: "core/v2" is not known; '
+                'did you mean "core/v1"?'
+            ),
         ),
     ],
 )
@@ -151,21 +167,27 @@ HANDLER = "HTTPServer default/default: spec.virtualHosts[0].handlers[0].handler"
     [
         (
             spoiled("      kind: HTTPServer", "      kind: HTTPServer\n      name: defalt"),
-            "config.yaml:7:13: Entrypoint: spec.runners[0]: there is no HTTPServer default/defalt; "
-            'did you mean "default"?',
+            (
+                "config.yaml:7:13: Entrypoint: spec.runners[0]: there is no HTTPServer default/defalt; "
+                'did you mean "default"?'
+            ),
         ),
         (
             spoiled(
                 "kind: ReverseProxyHandler",
                 "kind: ReverseProxyHandler\n            namespace: a-b-c-d-e-f-g-h-i-j",
             ),
-            f"config.yaml:17:24: {HANDLER}: there is no ReverseProxyHandler a-b-c-d-e-f-g-h-i-j/default; "
-            'did you mean "default/default"?',
+            (
+                f"config.yaml:17:24: {HANDLER}: there is no ReverseProxyHandler a-b-c-d-e-f-g-h-i-j/default; "
+                'did you mean "default/default"?'
+            ),
         ),
         (
             ENTRYPOINT + SERVER,
-            f"config.yaml:16:19: {HANDLER}: there is no ReverseProxyHandler default/default; "
-            "no ReverseProxyHandler is defined at all",
+            (
+                f"config.yaml:16:19: {HANDLER}: there is no ReverseProxyHandler default/default; "
+                "no ReverseProxyHandler is defined at all"
+            ),
         ),
         (
             spoiled("      kind: HTTPServer", "      kind: HTTPSever"),
@@ -173,8 +195,10 @@ HANDLER = "HTTPServer default/default: spec.virtualHosts[0].handlers[0].handler"
         ),
         (
             spoiled("    - apiVersion: core/v1", "    - apiVersion: core/v3"),
-            'config.yaml:5:19: Entrypoint: spec.runners[0].apiVersion: "core/v3" is not known; '
-            'did you mean "core/v1"?',
+            (
+                'config.yaml:5:19: Entrypoint: spec.runners[0].apiVersion: "core/v3" is not known; '
+                'did you mean "core/v1"?'
+            ),
         ),
         (
             spoiled("      kind: HTTPServer", "      kind: ReverseProxyHandler"),
@@ -186,8 +210,10 @@ HANDLER = "HTTPServer default/default: spec.virtualHosts[0].handlers[0].handler"
         ),
         (
             spoiled("kind: ReverseProxyHandler", "kind: StaticFileHandler"),
-            f"config.yaml:16:19: {HANDLER}.kind: "
-            "StaticFileHandler is a kind of core/v1 that this gateway does not support yet",
+            (
+                f"config.yaml:16:19: {HANDLER}.kind: "
+                "StaticFileHandler is a kind of core/v1 that this gateway does not support yet"
+            ),
         ),
         (
             spoiled("      kind: HTTPServer", "      name: default"),
@@ -232,32 +258,35 @@ def test_nothing_is_called_missing_behind_broken_yaml() -> None:
     assert len(told(ENTRYPOINT.replace("runners:", "runners: '") + SERVER + PROXY)) == 1
 
 
+HANDLER_OF_ALL = "{handler: {apiVersion: core/v1, kind: ReverseProxyHandler}}"
+
+
 @pytest.mark.parametrize(
-    ("hosts", "problem"),
+    ("hosts", "place", "owner"),
     [
         (
-            "    - handlers: [{handler: &p {apiVersion: core/v1, kind: ReverseProxyHandler}}, {handler: *p}]\n",
-            "config.yaml:13:82: HTTPServer default/default: spec.virtualHosts[0].handlers[1]: "
-            'the route "/" is taken already, by spec.virtualHosts[0].handlers[0]; every route has one handler',
+            f"    - handlers: [{HANDLER_OF_ALL}, {HANDLER_OF_ALL}]\n",
+            "13:79: HTTPServer default/default: spec.virtualHosts[0].handlers[1]",
+            "spec.virtualHosts[0].handlers[0]",
         ),
         (
-            "    - handlers: [{handler: &p {apiVersion: core/v1, kind: ReverseProxyHandler}}]\n"
-            "    - handlers: [{handler: *p}]\n",
-            "config.yaml:14:18: HTTPServer default/default: spec.virtualHosts[1].handlers[0]: "
-            'the route "/" is taken already, by spec.virtualHosts[0].handlers[0]; every route has one handler',
+            f"    - handlers: [{HANDLER_OF_ALL}]\n    - handlers: [{HANDLER_OF_ALL}]\n",
+            "14:18: HTTPServer default/default: spec.virtualHosts[1].handlers[0]",
+            "spec.virtualHosts[0].handlers[0]",
         ),
         (
-            "    - {}\n    - handlers: [{handler: {apiVersion: core/v1, kind: ReverseProxyHandler}}]\n",
-            "config.yaml:14:18: HTTPServer default/default: spec.virtualHosts[1].handlers[0]: "
-            'the route "/" is taken already, by spec.virtualHosts[0], which has no handlers and answers '
-            "everything with 404; every route has one handler",
+            f"    - {{}}\n    - handlers: [{HANDLER_OF_ALL}]\n",
+            "14:18: HTTPServer default/default: spec.virtualHosts[1].handlers[0]",
+            "spec.virtualHosts[0] (which answers everything with 404, for want of handlers)",
         ),
     ],
 )
-def test_routes_collide_at_load(hosts: str, problem: str) -> None:
+def test_routes_collide_at_load(hosts: str, place: str, owner: str) -> None:
     """As in AILERON (core-v1, section 4.2)."""
     server = SERVER[: SERVER.index("    - handlers")]
-    assert told(ENTRYPOINT + server + hosts + PROXY) == [problem]
+    assert told(ENTRYPOINT + server + hosts + PROXY) == [
+        f'config.yaml:{place}: the route "/" belongs to {owner} already'
+    ]
 
 
 @pytest.mark.parametrize("hosts", ["", "    - {}\n", "    - {}\n    - handlers: []\n"])
@@ -273,8 +302,10 @@ def test_two_servers_need_two_addresses() -> None:
     assert told(both + SECOND_SERVER) == []
     assert told((both + SECOND_SERVER).replace(":8080", ":0").replace(":8081", ":0")) == []
     assert told(both + SECOND_SERVER.replace(":8081", ":8080")) == [
-        'config.yaml:32:14: HTTPServer default/second: spec.addr: ":8080" is where HTTPServer default/default '
-        "listens already"
+        (
+            'config.yaml:32:14: HTTPServer default/second: spec.addr: ":8080" is where '
+            "HTTPServer default/default listens already"
+        )
     ]
 
 
@@ -305,7 +336,7 @@ def test_every_truncation_loads_or_tells(length: int) -> None:
 
 
 WORDS = st.sampled_from(
-    sorted(set(GOOD.replace(":", " : ").split())) + ["", "null", "[]", "{}", "1", "${X}", "*a"]
+    [*sorted(set(GOOD.replace(":", " : ").split())), "", "null", "[]", "{}", "1", "${X}", "*a"]
 )
 
 
@@ -317,13 +348,8 @@ def test_loading_raises_nothing_but_config_errors(edits: list[tuple[int, str, st
         indent = len(lines[index]) - len(lines[index].lstrip())
         lines[index] = f"{' ' * indent}{key}: {value}"
     content = "\n".join(lines)
-    try:
-        loaded(content)
-    except ConfigError as error:
-        assert error.problems
-        for problem in error.problems:
-            assert problem.message
-            assert problem.line is None or 1 <= problem.line <= len(lines) + 1
+    for problem in told(content):
+        assert re.match(r"config\.yaml(:[0-9]+:[0-9]+)?: .", problem)
 
 
 @given(st.binary() | st.text().map(lambda text: text.encode("utf-8", "ignore")))

@@ -17,8 +17,10 @@ from gateway.config.problems import ConfigError, Problem, did_you_mean, quoted
                 field="spec.loadBalancers[0].upsteams",
                 message='unknown field; did you mean "upstreams"?',
             ),
-            "config.yaml:17:9: ReverseProxyHandler default/default: spec.loadBalancers[0].upsteams: "
-            'unknown field; did you mean "upstreams"?',
+            (
+                "config.yaml:17:9: ReverseProxyHandler default/default: spec.loadBalancers[0].upsteams: "
+                'unknown field; did you mean "upstreams"?'
+            ),
         ),
         (Problem(file="a.yaml", line=1, column=2, message="no"), "a.yaml:1:2: no"),
         (Problem(file="a.yaml", message="no"), "a.yaml: no"),

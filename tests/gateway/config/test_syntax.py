@@ -21,8 +21,10 @@ from gateway.config.documents import parse
         (
             "a: 'it's'\n",
             "1:8",
-            'the quotes are closed, but the line goes on; inside double quotes a quote is written \\", '
-            "inside single quotes as two",
+            (
+                'the quotes are closed, but the line goes on; inside double quotes a quote is written \\", '
+                "inside single quotes as two"
+            ),
         ),
         (
             'a: "\\d"\n',
