@@ -1,0 +1,1 @@
+"""The proxy, with real sockets."""

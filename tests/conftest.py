@@ -1,0 +1,74 @@
+"""What all tests share: a gateway that stays up, a port behind it, and an eye on what is left over."""
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Iterator
+
+import pytest
+import pytest_asyncio
+
+from tests.gateways import LOOPS, GatewayProcess, config_of
+from tests.servers import Upstream, reserved_port
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Watch the tasks of every test that has a loop."""
+    if isinstance(item, pytest.Function) and pytest_asyncio.is_async_test(item):
+        item.fixturenames.insert(0, "no_task_left_over")
+
+
+@pytest_asyncio.fixture
+async def no_task_left_over() -> AsyncIterator[None]:
+    """Fail a test that leaves a task behind."""
+    before = asyncio.all_tasks()
+    yield
+    left: set[asyncio.Task[object]] = set()
+    for _ in range(100):  # what has been cancelled needs a turn of the loop, or a few, to end
+        left = {task for task in asyncio.all_tasks() - before if task is not asyncio.current_task()}
+        if not left:
+            return
+        await asyncio.sleep(0.01)
+    pytest.fail(f"tasks are left over: {left}")
+
+
+@pytest.fixture(autouse=True)
+def no_thread_left_over() -> Iterator[None]:
+    """Fail a test that leaves a thread behind, but for those of an event loop's executor."""
+    before = set(threading.enumerate())
+    yield
+    for thread in set(threading.enumerate()) - before:
+        if not thread.name.startswith("asyncio_"):
+            thread.join(1)
+            assert not thread.is_alive(), f"a thread is left over: {thread}"
+
+
+@pytest.fixture(scope="session")
+def upstream_port() -> Iterator[int]:
+    """The port that the gateways below send everything to."""
+    with reserved_port() as port:
+        yield port
+
+
+@pytest.fixture(scope="session")
+def gateway(upstream_port: int) -> Iterator[GatewayProcess]:
+    """A gateway that many tests share."""
+    with GatewayProcess(config_of(f"http://127.0.0.1:{upstream_port}")) as running:
+        yield running
+
+
+@pytest.fixture(scope="session", params=LOOPS)
+def gateway_on(request: pytest.FixtureRequest, upstream_port: int) -> Iterator[GatewayProcess]:
+    """Two gateways that many tests share, one on either event loop."""
+    if request.param == "uvloop":
+        yield request.getfixturevalue("gateway")
+        return
+    with GatewayProcess(config_of(f"http://127.0.0.1:{upstream_port}"), loop="asyncio") as running:
+        yield running
+
+
+@pytest_asyncio.fixture
+async def upstream(upstream_port: int) -> AsyncIterator[Upstream]:
+    """A raw TCP server behind those gateways."""
+    async with Upstream(upstream_port) as server:
+        yield server

@@ -1,0 +1,334 @@
+"""Real gateways on ports of the system's choosing, for all tests.
+
+config_of       a config.yaml
+Records         what a gateway tells, to be waited for
+GatewayProcess  `python -m gateway`, a process of its own
+GatewayThread   the same in this process, where a test has to look inside
+"""
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+from typing import IO, Final, Literal, Self, TypeVar
+
+import uvloop
+
+from gateway.config import load
+from gateway.events import Event, Listening, Record, decode
+from gateway.headers import Secrets
+from gateway.proxy.log import EventLog, Frames
+from gateway.proxy.server import Gateway
+from tests.servers import PATIENCE
+
+Loop = Literal["uvloop", "asyncio"]
+"""Which event loop a gateway runs on; Windows has asyncio's own alone."""
+
+LOOPS: Final[tuple[Loop, ...]] = ("uvloop", "asyncio")
+
+R = TypeVar("R", bound=Record)
+T = TypeVar("T")
+
+
+def config_of(url: str, *, addr: str = "127.0.0.1:0", shutdown_timeout: int = 2) -> str:
+    """A config.yaml that sends everything to `url`."""
+    return f"""\
+apiVersion: core/v1
+kind: Entrypoint
+spec:
+  runners:
+    - {{apiVersion: core/v1, kind: HTTPServer}}
+---
+apiVersion: core/v1
+kind: HTTPServer
+spec:
+  addr: "{addr}"
+  shutdownTimeout: {shutdown_timeout}
+  virtualHosts:
+    - handlers:
+        - handler: {{apiVersion: core/v1, kind: ReverseProxyHandler}}
+---
+apiVersion: core/v1
+kind: ReverseProxyHandler
+spec:
+  loadBalancers:
+    - pathMatcher: {{match: "/", matchType: Prefix}}
+      upstreams:
+        - url: {url}
+"""
+
+
+class Records:
+    """The records of one gateway, as a thread reads them."""
+
+    def __init__(self) -> None:
+        self.lines: list[bytes] = []
+        self._all: list[Event] = []
+        self._lock = threading.Lock()
+        self._waiting: list[tuple[Callable[[Event], bool], Callable[[], None]]] = []
+        self._ended = False
+
+    def read_from(self, file: IO[bytes]) -> None:
+        """Take lines until there are no more.  The thread's."""
+        with file:
+            for line in file:
+                record = decode(line)
+                with self._lock:
+                    self.lines.append(line)
+                    self._all.append(record)
+                    due = [each for each in self._waiting if each[0](record)]
+                    self._waiting = [each for each in self._waiting if each not in due]
+                for _, tell in due:
+                    tell()
+        with self._lock:
+            self._ended = True
+            left, self._waiting = self._waiting, []
+        for _, tell in left:
+            tell()
+
+    def all(self, kind: type[R], **fields: object) -> list[R]:
+        """What has been told so far of this `kind`, with these `fields`."""
+        with self._lock:
+            return self._found(kind, fields)
+
+    async def wait_for(
+        self, kind: type[R], *, patience: float = PATIENCE, past: int = 0, **fields: object
+    ) -> R:
+        """The record of this `kind` with these `fields`, the first one behind `past` others like it."""
+        loop = asyncio.get_running_loop()
+        while True:
+            come = asyncio.Event()
+            with self._lock:
+                found = self._found(kind, fields)
+                if len(found) > past:
+                    return found[past]
+                assert not self._ended, f"the gateway has ended without telling {kind.__name__} {fields}"
+                self._waiting.append((lambda each: isinstance(each, kind), partial(_wake, loop, come)))
+            try:
+                async with asyncio.timeout(patience):
+                    await come.wait()
+            except TimeoutError:
+                raise AssertionError(f"no {kind.__name__} with {fields} within {patience:g} s") from None
+
+    def listening(self, patience: float = PATIENCE) -> Listening:
+        """The first record, as soon as it comes."""
+        come = threading.Event()
+        with self._lock:
+            if not self._all and not self._ended:
+                self._waiting.append((lambda _: True, come.set))
+            else:
+                come.set()
+        assert come.wait(patience), "the gateway does not listen"
+        assert self._all, "the gateway ended before it listened"
+        first = self._all[0]
+        assert isinstance(first, Listening)
+        return first
+
+    def _found(self, kind: type[R], fields: dict[str, object]) -> list[R]:
+        return [each for each in self._all if isinstance(each, kind) and _has(each, fields)]
+
+
+def _wake(loop: asyncio.AbstractEventLoop, come: asyncio.Event) -> None:
+    with suppress(RuntimeError):  # the test has given up and closed its loop
+        loop.call_soon_threadsafe(come.set)
+
+
+def _has(record: Record, fields: dict[str, object]) -> bool:
+    return all(getattr(record, name) == value for name, value in fields.items())
+
+
+def gateway_command(loop: Loop = "uvloop") -> list[str]:
+    """The command of a gateway that runs on `loop`."""
+    if loop == "uvloop":
+        return [sys.executable, "-m", "gateway"]
+    # A module that is None in sys.modules cannot be imported: as if it had never been installed.
+    without = "import sys; sys.modules['uvloop'] = None; from gateway.cli import main; sys.exit(main())"
+    return [sys.executable, "-c", without]
+
+
+class GatewayProcess:
+    """`python -m gateway --frames json` with a config of its own."""
+
+    def __init__(self, config: str, *options: str, loop: Loop = "uvloop") -> None:
+        self._folder = tempfile.TemporaryDirectory(prefix="gateway-")
+        path = Path(self._folder.name, "config.yaml")
+        path.write_text(config)
+        self.records = Records()
+        self.errors = b""
+        self._process = subprocess.Popen(
+            [*gateway_command(loop), "-f", str(path), "--frames", "json", *options],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+        assert self._process.stdout is not None
+        self._threads = [
+            threading.Thread(target=self.records.read_from, args=[self._process.stdout], name="records"),
+            threading.Thread(target=self._read_errors, name="errors"),
+        ]
+        for thread in self._threads:
+            thread.start()
+        try:
+            self.port = int(self.records.listening().addr.rpartition(":")[2])
+        except BaseException:
+            self.kill()
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: object, *_: object) -> None:
+        """Stop, and see that it was a clean stop of a gateway that never complained."""
+        if kind is not None:
+            self.kill()
+            return
+        if self._process.poll() is None:
+            self.signal(signal.SIGTERM)
+        status = self.wait()
+        assert (status, self.errors) == (0, b""), self.errors.decode()
+
+    @property
+    def pid(self) -> int:
+        """Of the process."""
+        return self._process.pid
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send a signal."""
+        self._process.send_signal(number)
+
+    def wait(self, patience: float = PATIENCE) -> int:
+        """Wait for its end: its exit status."""
+        try:
+            status = self._process.wait(patience)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            raise AssertionError("the gateway does not end") from None
+        self._clean_up()
+        return status
+
+    async def ended(self, patience: float = PATIENCE) -> int:
+        """Wait for its end, in a coroutine: its exit status."""
+        return await asyncio.to_thread(self.wait, patience)
+
+    def kill(self) -> None:
+        """End it the hard way."""
+        self._process.kill()
+        self._process.wait()
+        self._clean_up()
+
+    def rss(self) -> int:
+        """Bytes of memory in use."""
+        for line in Path(f"/proc/{self.pid}/status").read_text().splitlines():
+            if line.startswith("VmRSS:"):
+                return int(line.split()[1]) * 1024
+        raise AssertionError("no VmRSS")
+
+    def descriptors(self) -> int:
+        """Open file descriptors."""
+        return len(list(Path(f"/proc/{self.pid}/fd").iterdir()))
+
+    def _read_errors(self) -> None:
+        assert self._process.stderr is not None
+        with self._process.stderr as file:
+            self.errors = file.read()
+
+    def _clean_up(self) -> None:
+        for thread in self._threads:
+            thread.join(PATIENCE)
+        self._folder.cleanup()
+
+
+class GatewayThread:
+    """A gateway in this process, on an event loop of its own in a thread of its own."""
+
+    def __init__(
+        self,
+        config: str,
+        *,
+        loop: Loop = "uvloop",
+        frames: Frames = "json",
+        preview: int = 64,
+        frame_rate: int = 2000,
+    ) -> None:
+        with tempfile.TemporaryDirectory(prefix="gateway-") as folder:
+            path = Path(folder, "config.yaml")
+            path.write_text(config)
+            self._config = load([path])
+        self.records = Records()
+        self._options: tuple[Frames, int, int] = (frames, preview, frame_rate)
+        reader, self._writer = os.pipe()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._gateway: Gateway | None = None
+        self._fault: BaseException | None = None
+        factory = uvloop.new_event_loop if loop == "uvloop" else asyncio.SelectorEventLoop
+        self._threads = [
+            threading.Thread(target=self._run, args=[factory], name="gateway"),
+            threading.Thread(target=self.records.read_from, args=[os.fdopen(reader, "rb")], name="records"),
+        ]
+        for thread in self._threads:
+            thread.start()
+        self.port = int(self.records.listening().addr.rpartition(":")[2]) if frames == "json" else 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._threads[0].is_alive():
+            self.signal()
+            self.signal()
+        self.wait()
+
+    def signal(self, name: str = "SIGTERM") -> None:
+        """As the signal `name` would do."""
+        assert self._loop is not None
+        assert self._gateway is not None
+        with suppress(RuntimeError):  # it has ended already
+            self._loop.call_soon_threadsafe(self._gateway.signal, name)
+
+    def wait(self, patience: float = PATIENCE) -> None:
+        """Wait for its end.  Raises what it ended with."""
+        for thread in self._threads:
+            thread.join(patience)
+            assert not thread.is_alive(), f"the {thread.name} does not end"
+        if self._fault is not None:
+            raise self._fault
+
+    async def ended(self, patience: float = PATIENCE) -> None:
+        """Wait for its end, in a coroutine."""
+        await asyncio.to_thread(self.wait, patience)
+
+    async def tasks(self) -> set[str]:
+        """The names of the tasks that its loop has."""
+        return await self.call(lambda: {task.get_name() for task in asyncio.all_tasks()})
+
+    async def call(self, function: Callable[[], T]) -> T:
+        """What `function` gives when called in its loop."""
+
+        async def called() -> T:
+            return function()
+
+        assert self._loop is not None
+        return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(called(), self._loop))
+
+    def _run(self, factory: Callable[[], asyncio.AbstractEventLoop]) -> None:
+        try:
+            with asyncio.Runner(loop_factory=factory) as runner:
+                runner.run(self._serve())
+        except BaseException as error:  # noqa: BLE001 - told by `wait`, in the test's own thread
+            self._fault = error
+        finally:
+            os.close(self._writer)
+
+    async def _serve(self) -> None:
+        frames, preview, frame_rate = self._options
+        log = EventLog(self._writer, frames, preview=preview, frame_rate=frame_rate)
+        self._loop = asyncio.get_running_loop()
+        self._gateway = Gateway(self._config, log, Secrets())
+        await self._gateway.run()
