@@ -125,7 +125,7 @@ def _host(host: str) -> str:
             ipaddress.IPv4Address(host)
         except ValueError:
             raise ValueError(f"{quoted(host)} is not an IPv4 address") from None
-    if _HOST_NAME.fullmatch(host):
+    if _HOST_NAME.fullmatch(host) and len(host) <= 253:  # RFC 1035, section 2.3.4
         return host
     try:
         ascii_form = host.encode("idna").decode("ascii") if not host.isascii() else ""

@@ -210,15 +210,20 @@ def sequence(decode: Decoder[T]) -> Decoder[tuple[T, ...]]:
 
 
 def text(node: Node, scope: Scope) -> str | None:
-    """A string; a plain number, boolean or date is none."""
+    """A string; a plain number or boolean is none."""
+    return _string(node, scope, "{}")
+
+
+def _string(node: Node, scope: Scope, number_hint: str) -> str | None:
     scalar = _given(node, scope, ScalarNode, "a string")
     if scalar is None:
         return None
     if (kind := _kind(scalar)) != "string":
-        shown = quoted(scalar.text, marks="")
-        scope.problem(
-            scalar.mark, f"should be a string, but {shown} is a {kind}; write {quoted(scalar.text)} in quotes"
+        right = quoted(number_hint.format(scalar.text) if kind == "number" else scalar.text)
+        words = (
+            f"should be a string, but {quoted(scalar.text, marks='')} is a {kind}; write {right} in quotes"
         )
+        scope.problem(scalar.mark, words)
         return None
     return scalar.text or None
 
@@ -243,14 +248,7 @@ def checked(parse: Callable[[str], T], *, number_hint: str = "{}") -> Decoder[T]
     """
 
     def decode(node: Node, scope: Scope) -> T | None:
-        if isinstance(node, ScalarNode) and number_hint != "{}" and _kind(node) == "number":
-            right = quoted(number_hint.format(node.text))
-            words = (
-                f"should be a string, but {quoted(node.text, marks='')} is a number; write {right} in quotes"
-            )
-            scope.problem(node.mark, words)
-            return None
-        value = text(node, scope)
+        value = _string(node, scope, number_hint)
         if value is None:
             return None
         try:
@@ -330,7 +328,8 @@ _TAGS: Final = {
     "tag:yaml.org,2002:seq": "list",
     "tag:yaml.org,2002:map": "mapping",
 }
-_VARIABLE: Final = re.compile(r"\$\{([0-9A-Za-z_]*)[^}]*\}")
+_SURROGATE: Final = re.compile("[\ud800-\udfff]")
+_VARIABLE: Final = re.compile(r"\$\{([0-9A-Za-z_]*)")
 
 
 def _kind(node: Node) -> str:
@@ -377,12 +376,19 @@ def _given(node: Node, scope: Scope, wanted: type[N], words: str) -> N | None:
         pass
     elif not isinstance(node, wanted):
         scope.problem(node.mark, f"should be {words}, but this is a {kind}")
-    elif isinstance(node, ScalarNode) and (found := _VARIABLE.search(node.text)):
-        # Only the name is shown: what else stands in the braces may be a password.
-        words = f"{quoted(f'${{{found[1]}}}')}: variables are not supported yet; write the value itself"
+    elif isinstance(node, ScalarNode) and (words := _unusable(node.text)):
         scope.problem(node.mark, words)
-    elif isinstance(node, ScalarNode) and not node.text.isascii() and re.search("[\ud800-\udfff]", node.text):
-        scope.problem(node.mark, "half of a surrogate pair stands for no character")
     else:
         return node
+    return None
+
+
+def _unusable(text: str) -> str | None:
+    """Why a scalar of this text cannot be taken as it stands."""
+    if (found := _VARIABLE.search(text)) and "}" in text[found.end() :]:
+        # Only the name is shown: what else stands in the braces may be a password.
+        name = quoted(f"${{{found[1]}}}")
+        return f"{name}: variables are not supported yet; write the value itself"
+    if not text.isascii() and _SURROGATE.search(text):
+        return "half of a surrogate pair stands for no character"
     return None

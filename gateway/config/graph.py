@@ -68,7 +68,7 @@ class Config:
 
 def load(paths: Sequence[Path]) -> Config:
     """The configuration that the files at `paths` (one at least) make together.  Raises ConfigError."""
-    readings = [read(path) for path in paths]
+    readings = [read(path) for path in dict.fromkeys(paths)]
     problems = [problem for reading in readings for problem in reading.problems]
     documents = [document for reading in readings for document in reading.documents]
     return link(documents, problems, files=[str(path) for path in paths])
@@ -83,9 +83,6 @@ def link(documents: Iterable[Document], problems: list[Problem], *, files: Seque
     if linker.problems:
         raise ConfigError(linker.problems)
     return Config(resources=linker.resources, servers=servers)
-
-
-_HANDLER_ROLE: Final = "a handler has to be a ReverseProxyHandler"
 
 
 class _Linker:
@@ -123,35 +120,44 @@ class _Linker:
 
     def link(self, files: Sequence[str]) -> tuple[HTTPServer, ...]:
         """Follow every reference from the Entrypoint on; the servers to run."""
-        entrypoint = next((each for each in self.resources.values() if isinstance(each, Entrypoint)), None)
         told = len(self.problems)
-        servers: dict[Id, HTTPServer] = {}
+        servers = self._runners(files)
+        for server in servers:
+            self._check_handlers(server)
+        if told == 0:  # else what tells two servers or two routes apart may be what was wrong
+            self._check_addresses(servers)
+            for server in servers:
+                self._check_routes(server)
+        if len(self.problems) > told:
+            for resource in self.resources.values():
+                if isinstance(resource, HTTPServer) and not any(resource is each for each in servers):
+                    self._check_handlers(resource)
+        return servers
+
+    def _runners(self, files: Sequence[str]) -> tuple[HTTPServer, ...]:
+        """The servers that the Entrypoint runs, each once."""
+        entrypoint = next((each for each in self.resources.values() if isinstance(each, Entrypoint)), None)
         if entrypoint is not None:
-            for reference in entrypoint.spec.runners:
-                if (
-                    server := self._follow(
-                        entrypoint, reference, HTTPServer, "a runner has to be an HTTPServer"
-                    )
-                ) is not None:
-                    servers[_id(server)] = server
-        elif self._all_known:
+            role = "a runner has to be an HTTPServer"
+            found = (self._follow(entrypoint, each, HTTPServer, role) for each in entrypoint.spec.runners)
+            return tuple({_id(server): server for server in found if server is not None}.values())
+        if self._all_known:
             words = (
                 "there is no Entrypoint; the gateway starts what the runners of one refer to"
                 if self.resources
                 else "there is no resource in it; a config begins with an Entrypoint"
             )
             self.problems.append(Problem(file=files[0], message=words))
-        for server in servers.values():
-            self._check_routes(server)
-        self._check_addresses(servers.values())
-        if len(self.problems) > told:
-            for resource in self.resources.values():
-                if isinstance(resource, HTTPServer) and _id(resource) not in servers:
-                    self._check_routes(resource)
-        return tuple(servers.values())
+        return ()
+
+    def _check_handlers(self, server: HTTPServer) -> None:
+        for host in server.spec.virtual_hosts:
+            for mounted in host.handlers:
+                role = "a handler has to be a ReverseProxyHandler"
+                self._follow(server, mounted.handler, ReverseProxyHandler, role)
 
     def _check_routes(self, server: HTTPServer) -> None:
-        """Each handler must be one, and every route can have only one of them.
+        """Every route can have only one handler.
 
         Without patterns and hosts, which are not supported yet, each handler's route is "/".  A virtual host
         without handlers takes that route as well: its requests get 404 (core-v1, section 4.2).
@@ -159,14 +165,13 @@ class _Linker:
         taken: str | None = None
         for host in server.spec.virtual_hosts:
             for mounted in host.handlers:
-                self._follow(server, mounted.handler, ReverseProxyHandler, _HANDLER_ROLE)
                 if taken is not None:
                     words = f'the route "/" belongs to {taken} already'
                     self._tell(server, mounted.where.path, mounted.where.mark, words)
                 taken = taken or mounted.where.path
             taken = taken or f"{host.where.path} (which answers everything with 404, for want of handlers)"
 
-    def _check_addresses(self, servers: Iterable[HTTPServer]) -> None:
+    def _check_addresses(self, servers: Sequence[HTTPServer]) -> None:
         """No two servers can listen at one address, unless the system chooses their ports."""
         taken: dict[tuple[str | None, int], HTTPServer] = {}
         for server in servers:

@@ -6,6 +6,7 @@ terminal.
 """
 
 import difflib
+import functools
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
@@ -82,8 +83,11 @@ def escaped(text: str) -> str:
 
 def did_you_mean(word: str, candidates: Iterable[str]) -> str:
     """`; did you mean "…"?` where one of `candidates` is close to `word`, else the empty string."""
-    if len(word) > _QUOTED_MAX:
-        return ""
+    return "" if len(word) > _QUOTED_MAX else _hint(word, tuple(candidates))
+
+
+@functools.lru_cache(maxsize=1024)  # aliases can repeat a mistake thousands of times
+def _hint(word: str, candidates: tuple[str, ...]) -> str:
     by_folded = {candidate.casefold(): candidate for candidate in candidates}
     close = difflib.get_close_matches(word.casefold(), by_folded, n=1)
     return f"; did you mean {quoted(by_folded[close[0]])}?" if close else ""

@@ -41,6 +41,7 @@ def test_listen_addresses(addr: str, parts: tuple[str | None, int]) -> None:
         ("[localhost]:80", '"[localhost]" is not an IPv6 address in brackets'),
         ("*:80", 'all interfaces are meant where there is no host; write ":80"'),
         ("300.1.1.1:80", '"300.1.1.1" is not an IPv4 address'),
+        ("a." * 200 + ":80", f'"{"a." * 29}a…" is not the name of a host'),
         ("a b:80", '"a b" is not the name of a host'),
         ("über:80", '"über" is not the name of a host; write its ASCII form, "xn--ber-goa"'),
         (

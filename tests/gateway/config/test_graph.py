@@ -1,6 +1,7 @@
 """References from the Entrypoint on, and what is wrong between resources."""
 
 import re
+import time
 from pathlib import Path
 
 import pytest
@@ -289,6 +290,17 @@ def test_routes_collide_at_load(hosts: str, place: str, owner: str) -> None:
     ]
 
 
+def test_what_told_two_apart_may_be_what_was_wrong() -> None:
+    """A refused field or a wrong address is not told again as a collision."""
+    server = SERVER[: SERVER.index("    - handlers")]
+    hosts = "".join(f"    - {{hosts: [{name}], handlers: [{HANDLER_OF_ALL}]}}\n" for name in ("a", "b"))
+    assert [problem.rpartition(": ")[2] for problem in told(ENTRYPOINT + server + hosts + PROXY)] == [
+        '"hosts" is a field of core/v1 that this gateway does not support yet'
+    ] * 2
+    both = ENTRYPOINT + "    - {apiVersion: core/v1, kind: HTTPServer, name: second}\n" + SERVER + PROXY
+    assert len(told(both + SECOND_SERVER.replace("':8081'", "8080"))) == 1
+
+
 @pytest.mark.parametrize("hosts", ["", "    - {}\n", "    - {}\n    - handlers: []\n"])
 def test_servers_without_handlers_load(hosts: str) -> None:
     """Everything is 404 there."""
@@ -314,7 +326,7 @@ def test_loading_files(tmp_path: Path) -> None:
     first, second = tmp_path / "first.yaml", tmp_path / "second.yaml"
     first.write_text(ENTRYPOINT + SERVER, encoding="utf-8")
     second.write_text(PROXY, encoding="utf-8")
-    assert len(load([first, second]).servers) == 1
+    assert len(load([first, second, tmp_path / "." / "first.yaml"]).servers) == 1
     second.write_text(PROXY.replace("Prefix", "prefix") + SERVER, encoding="utf-8")
     with pytest.raises(ConfigError) as caught:
         load([first, second])
@@ -350,6 +362,32 @@ def test_loading_raises_nothing_but_config_errors(edits: list[tuple[int, str, st
     content = "\n".join(lines)
     for problem in told(content):
         assert re.match(r"config\.yaml(:[0-9]+:[0-9]+)?: .", problem)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        spoiled(
+            "  addr",
+            "  <<: [&u {"
+            + ", ".join(f"upsteam{n}: 1" for n in range(10))
+            + "}"
+            + ", *u" * 2300
+            + "]\n  addr",
+        ),
+        spoiled('":8080"', '"' + "${" * 50_000 + '"'),
+        spoiled('":8080"', '"' + "é." * 5_000 + ':80"'),
+        spoiled('":8080"', "1" * 50_000),
+        spoiled("http://localhost", "http://" + "a." * 50_000),
+        spoiled("  addr", "".join(f"  addr{n}: 1\n" for n in range(1000)) + "  addr"),
+    ],
+    ids=["merges", "variables", "labels", "digits", "host", "unknown fields"],
+)
+def test_hostile_configs_are_told_quickly(content: str) -> None:
+    """What grows with the file grows no faster than it."""
+    begun = time.process_time()
+    assert told(content) != []
+    assert time.process_time() - begun < 1
 
 
 @given(st.binary() | st.text().map(lambda text: text.encode("utf-8", "ignore")))
