@@ -376,8 +376,8 @@ def _given(node: Node, scope: Scope, wanted: type[N], words: str) -> N | None:
         pass
     elif not isinstance(node, wanted):
         scope.problem(node.mark, f"should be {words}, but this is a {kind}")
-    elif isinstance(node, ScalarNode) and (words := _unusable(node.text)):
-        scope.problem(node.mark, words)
+    elif isinstance(node, ScalarNode) and (reason := _unusable(node.text)):
+        scope.problem(node.mark, reason)
     else:
         return node
     return None

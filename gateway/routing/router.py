@@ -4,7 +4,7 @@ Nothing that a client sends makes it raise: what cannot be routed is `Refused`, 
 code where AILERON has one (core-v1, sections 4.3, 5.1 and 5.8).
 """
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 
@@ -24,7 +24,8 @@ class RequestHead:
     """The Host field as received; empty where there was none."""
     target: str
     """The request target as received, bytes that are not UTF-8 as surrogate escapes."""
-    headers: Mapping[str, str]
+    headers: Sequence[tuple[bytes, bytes]]
+    """The header fields in wire order.  No route looks at them so far."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

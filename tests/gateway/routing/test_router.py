@@ -25,7 +25,7 @@ def proxied(balancers: str) -> Router:
 
 def decide(router: Router, target: str, *, method: str = "GET", host: str = "localhost:8080") -> Decision:
     """The router's decision on a request."""
-    return router.decide(RequestHead(method=method, host=host, target=target, headers={}))
+    return router.decide(RequestHead(method=method, host=host, target=target, headers=()))
 
 
 def upstream_of(router: Router, target: str) -> str | int:
@@ -150,7 +150,7 @@ def test_the_host_of_an_absolute_form_counts() -> None:
 def test_a_plain_request_is_decided_quickly() -> None:
     """It is on the path of every request: microseconds, and bounded for a long path as well."""
     routes = router(GOOD)
-    head = RequestHead(method="GET", host="localhost:8080", target="/ws?x=1", headers={})
+    head = RequestHead(method="GET", host="localhost:8080", target="/ws?x=1", headers=())
     begun = time.process_time()
     for _ in range(2000):
         routes.decide(head)
