@@ -45,21 +45,17 @@ _RESET_ON_CLOSE: Final = struct.pack("hh" if sys.platform == "win32" else "ii", 
 
 
 def _forward(write: Callable[[bytes], object], decoder: Decoder) -> Generator[None, bytes, None]:
-    """Forward and keep the boundaries; nobody wants to know about the frames."""
-    steps = decoder.steps
+    """Forward, and keep the frame boundaries; nobody wants to know about the frames."""
+    skip = decoder.skip
     plain = True
     while True:
         data = yield
         write(data)
         if plain:
-            at, last = 0, len(data) - 1
-            while at < last:
-                step = steps[data[at]][data[at + 1]]
-                if not step:
-                    break
-                at += step
-            if at == last + 1:
+            at = skip(data)
+            if at == len(data):
                 continue
+            data = data[at:]
         decoder.receive_data(data, 0)
         plain = decoder.plain
 
@@ -67,7 +63,7 @@ def _forward(write: Callable[[bytes], object], decoder: Decoder) -> Generator[No
 def _forward_watched(write: Callable[[bytes], object], tap: Tap) -> Generator[None, bytes, None]:
     """Forward, count every frame, and hand over what the log has room for or what needs a look."""
     decoder = tap.decoder
-    steps = decoder.steps
+    skip = decoder.skip
     clock = time.monotonic_ns
     plain = True
     while True:
@@ -75,18 +71,12 @@ def _forward_watched(write: Callable[[bytes], object], tap: Tap) -> Generator[No
         write(data)
         now = clock()
         if plain and not tap.room:
-            at, frames, last = 0, 0, len(data) - 1
-            while at < last:
-                step = steps[data[at]][data[at + 1]]
-                if not step:
-                    break
-                at += step
-                frames += 1
-            if at == last + 1:
-                decoder.omitted_frames += frames
-                decoder.omitted_bytes += at
+            at = skip(data)
+            if at:
                 decoder.last_ns = now
-                continue
+                if at == len(data):
+                    continue
+                data = data[at:]
         tap.receive_data(data, now)
         plain = decoder.plain
 

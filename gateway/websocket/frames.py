@@ -6,9 +6,10 @@ Strategy
     headers goes on.  Only a payload length with its top bit set cannot be walked; from there on bytes
     are counted and frames are not.
 
-    Most traffic is small, whole, unremarkable frames.  `steps` lists them: `steps[byte 0][byte 1]` is
-    the length on the wire of such a frame, or 0 where the frame needs a look.  Whoever forwards the
-    bytes may walk these alone while `plain` holds, and hands everything else to `receive_data`.
+    Most traffic is small, whole, unremarkable frames.  `skip` steps over them with a table look-up each:
+    `steps[byte 0][byte 1]` is the length on the wire of such a frame, or 0 where the frame needs a look.
+    Whoever forwards the bytes calls it while `plain` holds and nothing is to be recorded, and hands
+    everything else to `receive_data`.
 
 Rules
     * Any split of the bytes gives the same frames, violations and counts.
@@ -18,6 +19,7 @@ Rules
     * "Need more bytes" is no event and no error: the decoder waits.
 """
 
+import codecs
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -53,7 +55,12 @@ _CONTROL_PAYLOAD: Final = 125
 _UNWALKABLE: Final = 1 << 63
 """A payload length from here on has its top bit set, which section 5.2 forbids."""
 
+_LONGER: Final = 255
+"""In place of a step: the frame is ordinary, but its length stands in the two bytes that follow."""
+
 Steps = tuple[bytes, ...]
+
+_utf8 = codecs.getincrementaldecoder("utf-8")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -168,8 +175,11 @@ def _steps(sender: Side) -> Steps:
     small = bytearray(256)
     for length in range(_CONTROL_PAYLOAD + 1):
         small[mask | length] = header + length
-    ordinary = {FIN | opcode for opcode in (TEXT, BINARY, PING, PONG)}
-    return tuple(bytes(small) if first in ordinary else nothing for first in range(256))
+    control = bytes(small)
+    small[mask | 126] = _LONGER
+    data = bytes(small)
+    rows = {FIN | TEXT: data, FIN | BINARY: data, FIN | PING: control, FIN | PONG: control}
+    return tuple(rows.get(first, nothing) for first in range(256))
 
 
 _STEPS: Final[dict[Side, Steps]] = {"client": _steps("client"), "upstream": _steps("upstream")}
@@ -189,11 +199,13 @@ class Decoder:
         "_deflate",
         "_head",
         "_left",
+        "_long_header",
         "_message",
         "_open",
         "_preview",
         "_rsv_known",
         "_sender",
+        "_steps",
         "_uncounted",
         "blind",
         "close_code",
@@ -205,7 +217,6 @@ class Decoder:
         "omitted_frames",
         "recorded_bytes",
         "recorded_frames",
-        "steps",
     )
 
     def __init__(self, sender: Side, *, preview: int, deflate: bool = False, rsv_known: int = 0) -> None:
@@ -213,7 +224,8 @@ class Decoder:
         self._preview = preview
         self._deflate = deflate
         self._rsv_known = rsv_known | (RSV1 if deflate else 0)
-        self.steps = _STEPS[sender]
+        self._steps = _STEPS[sender]
+        self._long_header = 8 if sender == "client" else 4
 
         self._head = b""
         """The beginning of a frame header."""
@@ -259,8 +271,35 @@ class Decoder:
 
     @property
     def plain(self) -> bool:
-        """Whether the next frame may be stepped over by `steps`."""
+        """Whether the next frame may be stepped over by `skip`."""
         return not (self._left or self._head or self.blind or self._message or self.closed)
+
+    def skip(self, data: bytes) -> int:
+        """Step over the plain frames at the start of `data`, which are left out of the record.
+
+        Returns where the first frame begins that needs a look, or is not all there; the caller gives the
+        rest to `receive_data`.  Must only be called while `plain` holds.
+        """
+        steps = self._steps
+        at = frames = 0
+        end = len(data)
+        last = end - 1
+        while at < last:
+            step = steps[data[at]][data[at + 1]]
+            if step == _LONGER:
+                if at + 4 > end:
+                    break
+                length = data[at + 2] << 8 | data[at + 3]
+                if length <= _CONTROL_PAYLOAD:
+                    break  # it should have been written in the short form
+                step = self._long_header + length
+            if not step or at + step > end:
+                break
+            at += step
+            frames += 1
+        self.omitted_frames += frames
+        self.omitted_bytes += at
+        return at
 
     def to_boundary(self, data: bytes) -> int:
         """How many of the bytes in `data` belong to the frame that is under way; 0 at a boundary.
@@ -436,25 +475,28 @@ class Decoder:
 
     def _read_close(self, frame: SeenFrame) -> None:
         """Take code and reason of a Close frame (section 5.5.1); the first one of a direction counts."""
-        frame.code, frame.reason, rule = parse_close(frame.payload)
-        if rule is not None and len(frame.kept) == frame.length:
-            frame.rules.append(rule)
+        whole = len(frame.kept) == frame.length
+        frame.code, frame.reason, rules = parse_close(frame.payload, whole=whole)
+        frame.rules += rules
         if self.close_code is None:
             self.close_code, self.close_reason = frame.code, frame.reason
 
 
-def parse_close(payload: bytes) -> tuple[int | None, str | None, Rule | None]:
-    """Code, reason and the broken rule, if there is one, of a Close frame's payload (section 5.5.1)."""
+def parse_close(payload: bytes, *, whole: bool) -> tuple[int | None, str | None, list[Rule]]:
+    """Code, reason and the broken rules of a Close frame's payload (section 5.5.1).
+
+    Where `payload` is not the `whole` of it, a character that is cut at its end is left out of the reason.
+    """
     if len(payload) < 2:
-        return None, None, CLOSE_ONE_BYTE if payload else None
+        return None, None, [CLOSE_ONE_BYTE] if payload and whole else []
     code = int.from_bytes(payload[:2], "big")
-    rule = None if may_be_sent(code) else CLOSE_CODE
+    rules = [] if may_be_sent(code) else [CLOSE_CODE]
     try:
-        reason = payload[2:].decode()
+        reason = _utf8().decode(payload[2:], final=whole)
     except UnicodeDecodeError:
         reason = payload[2:].decode(errors="replace")
-        rule = rule or CLOSE_REASON
-    return code, reason, rule
+        rules.append(CLOSE_REASON)
+    return code, reason, rules
 
 
 def _header_length(data: bytes, at: int = 0) -> int | None:
