@@ -105,7 +105,8 @@ class _Story:
         self._fields = request.raw_headers
         self._started = time.monotonic_ns()
         peer = request.transport.get_extra_info("peername") if request.transport is not None else None
-        self._peer: tuple[str, int] = peer[:2] if peer else ("", 0)
+        # An IPv4 client of a socket for both families is not made an IPv6 one by that.
+        self._peer: tuple[str, int] = (peer[0].removeprefix("::ffff:"), peer[1]) if peer else ("", 0)
         self._upstream: Upstream | None = None
         self._recorded = False
 
@@ -133,14 +134,14 @@ class _Story:
             case Redirect():
                 return self.record(await redirect(request, decision.status, decision.location))
             case Refused():
-                return await self._refuse(Problem(status=decision.status, what=decision.reason))
+                return await self._refuse(Problem(status=decision.status, what=_sentence(decision.reason)))
             case Forward():
                 self._upstream = decision.upstream
                 fields = for_upstream(
                     self._fields,
                     authority=decision.upstream.authority,
                     client=self._peer,
-                    host=host,
+                    host=decision.host.encode("latin-1"),
                     scheme=self._scheme,
                 )
                 if wants_websocket(self._fields):
@@ -350,6 +351,10 @@ class _Glued:
 
     def feed_eof(self) -> None:
         """Nothing more is to come this way."""
+
+
+def _sentence(words: str) -> str:
+    return f"{words[:1].upper()}{words[1:]}."
 
 
 def _bracketed(host: str) -> str:

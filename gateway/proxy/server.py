@@ -75,7 +75,8 @@ class Gateway:
             listener.close()
         for tunnel in list(proxy.tunnels):
             tunnel.stop()
-        timeout = max((server.spec.shutdown_timeout for server in self._config.servers), default=0.0)
+        # A negative timeout means no grace.
+        timeout = max([0.0, *(server.spec.shutdown_timeout for server in self._config.servers)])
         ending = asyncio.ensure_future(self._end(timeout))
         again = asyncio.ensure_future(self._signals.get())
         await asyncio.wait((ending, again), return_when=asyncio.FIRST_COMPLETED)
