@@ -13,7 +13,7 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -153,10 +153,16 @@ def gateway_command(loop: Loop = "uvloop") -> list[str]:
     return [sys.executable, "-c", without]
 
 
+def _descriptors(pid: int) -> int:
+    return len(list(Path(f"/proc/{pid}/fd").iterdir()))
+
+
 class GatewayProcess:
     """`python -m gateway --frames json` with a config of its own."""
 
-    def __init__(self, config: str, *options: str, loop: Loop = "uvloop") -> None:
+    def __init__(
+        self, config: str, *options: str, loop: Loop = "uvloop", env: Mapping[str, str] | None = None
+    ) -> None:
         self._folder = tempfile.TemporaryDirectory(prefix="gateway-")
         path = Path(self._folder.name, "config.yaml")
         path.write_text(config)
@@ -167,6 +173,7 @@ class GatewayProcess:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
+            env=os.environ | (env or {}),
         )
         assert self._process.stdout is not None
         self._threads = [
@@ -232,7 +239,7 @@ class GatewayProcess:
 
     def descriptors(self) -> int:
         """Open file descriptors."""
-        return len(list(Path(f"/proc/{self.pid}/fd").iterdir()))
+        return _descriptors(self.pid)
 
     def _read_errors(self) -> None:
         assert self._process.stderr is not None
@@ -306,7 +313,13 @@ class GatewayThread:
 
     async def tasks(self) -> set[str]:
         """The names of the tasks that its loop has."""
-        return await self.call(lambda: {task.get_name() for task in asyncio.all_tasks()})
+        return await self.call(
+            lambda: {task.get_name() for task in asyncio.all_tasks() if task is not asyncio.current_task()}
+        )
+
+    def descriptors(self) -> int:
+        """Open file descriptors of this process."""
+        return _descriptors(os.getpid())
 
     async def call(self, function: Callable[[], T]) -> T:
         """What `function` gives when called in its loop."""

@@ -145,9 +145,13 @@ class Upstream:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        self._sock.close()
+        self.close()
         for peer in self._peers:
             peer.close()
+
+    def close(self) -> None:
+        """Listen no more."""
+        self._sock.close()
 
     async def accept(self) -> Peer:
         """The next connection; closed with this server at the latest."""

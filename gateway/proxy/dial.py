@@ -59,6 +59,8 @@ def failure(error: BaseException) -> UpstreamError:
             return UpstreamError(502, f"does not speak TLS as it should: {error.reason or error}")
         case socket.gaierror():
             return UpstreamError(502, f"has a name that cannot be looked up: {error.strerror or error}")
+        case UnicodeError():
+            return UpstreamError(502, "has a name that cannot be looked up: a label is empty or too long")
         case ConnectionRefusedError():
             return UpstreamError(502, "refused the connection; nothing listens there")
         case ConnectionResetError() | BrokenPipeError():
@@ -91,8 +93,8 @@ class Dialer:
             transport.write(head)
             async with asyncio.timeout(CONNECT_TIMEOUT):
                 answer = await leg.answer
-        except (OSError, ssl.SSLError) as error:
-            # TimeoutError is an OSError as well.
+        except (OSError, UnicodeError) as error:
+            # TimeoutError and ssl.SSLError are OSErrors as well; a name that is none is a UnicodeError.
             if transport is not None:
                 transport.abort()
             raise failure(error) from error

@@ -140,7 +140,7 @@ def _failure(error: Exception) -> UpstreamError:
             return UpstreamError(
                 502, f"answered with something that is not HTTP: {_first_line(error.message)}"
             )
-        case OSError():
+        case OSError() | UnicodeError():
             return failure(error)
     return UpstreamError(502, f"did not answer as it should: {_first_line(str(error))}")
 
