@@ -1,0 +1,117 @@
+"""Tunnels under load: a slow reader costs no memory, many sockets no patience, abrupt ends leave nothing."""
+
+import asyncio
+import random
+from collections.abc import Iterator
+
+import pytest
+
+from gateway.events import Close
+from tests.gateway.proxy.raw import HANDSHAKE, SWITCHING, frame, from_client, open_tunnel
+from tests.gateways import LOOPS, GatewayProcess, GatewayThread, Loop, config_of
+from tests.servers import Peer, Upstream
+
+MIB = 1 << 20
+
+
+@pytest.fixture(scope="module", params=LOOPS)
+def own_gateway(request: pytest.FixtureRequest, upstream_port: int) -> Iterator[GatewayProcess]:
+    """A gateway whose memory and descriptors are of these tests alone, on either loop."""
+    with GatewayProcess(config_of(f"http://127.0.0.1:{upstream_port}"), loop=request.param) as running:
+        yield running
+
+
+@pytest.mark.parametrize("slow", ["client", "upstream"])
+async def test_a_slow_reader_costs_no_memory(
+    own_gateway: GatewayProcess, upstream: Upstream, slow: str
+) -> None:
+    """200 MiB wait for a reader who does not read, but not in the gateway; then all arrive intact."""
+    client, server = await open_tunnel(own_gateway.port, upstream)
+    reader, writer = (client, server) if slow == "client" else (server, client)
+    piece = frame(random.Random(3).randbytes(MIB), opcode=2, masked=slow == "upstream")
+    before = own_gateway.rss()
+    sent = 0
+
+    async def push() -> None:
+        nonlocal sent
+        for _ in range(200):
+            await writer.send(piece, patience=30)
+            sent += 1
+        writer.end()
+
+    with client, server:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(push())
+            stalled = -1
+            while stalled < sent:  # until no more goes into the buffers on the way
+                stalled = sent
+                await asyncio.sleep(0.3)
+            assert sent < 100
+            assert own_gateway.rss() - before < 32 * MIB
+            arrived = [await reader.read(len(piece)) for _ in range(200)]
+            assert all(each == piece for each in arrived)
+            assert await reader.read_to_end() == b""
+        assert own_gateway.rss() - before < 32 * MIB
+
+
+async def test_500_sockets_at_once(own_gateway: GatewayProcess, upstream: Upstream) -> None:
+    """500 tunnels are open at once, and each carries its own messages."""
+    pairs = []
+    closed = len(own_gateway.records.all(Close))
+    for _ in range(5):
+        clients = [await Peer.connect(own_gateway.port) for _ in range(100)]
+        for number, client in enumerate(clients):
+            await client.send(HANDSHAKE.replace(b"/ws", b"/%d" % number))
+        servers = {}
+        for _ in clients:
+            server = await upstream.accept()
+            servers[int((await server.read_head()).split(b" ")[1][1:])] = server
+            await server.send(SWITCHING)
+        for number, client in enumerate(clients):
+            await client.read_head()
+            pairs.append((client, servers[number]))
+    try:
+        for number, (client, server) in enumerate(pairs):
+            await client.send(from_client(b"%03d" % number))
+            await server.send(frame(b"%03d" % number))
+        for number, (client, server) in enumerate(pairs):
+            assert await server.read(9) == from_client(b"%03d" % number)
+            assert await client.read(5) == frame(b"%03d" % number)
+    finally:
+        for client, server in pairs:
+            client.close()
+            server.close()
+    await own_gateway.records.wait_for(Close, past=closed + 499)
+
+
+@pytest.mark.parametrize("loop", LOOPS)
+async def test_300_abrupt_ends_leave_nothing(upstream: Upstream, loop: Loop) -> None:
+    """Resets, vanished peers and half-sent frames leave no task, no tunnel and no descriptor behind."""
+    dice = random.Random(5)
+    with GatewayThread(config_of(f"http://127.0.0.1:{upstream.port}"), loop=loop) as gateway:
+        await _abrupt(gateway, upstream, dice, 10)
+        tasks, descriptors = await gateway.tasks(), gateway.descriptors()
+        await _abrupt(gateway, upstream, dice, 300)
+        assert len(gateway.records.all(Close)) == 310
+        assert await gateway.tasks() == tasks
+        assert gateway.descriptors() == descriptors
+
+
+async def _abrupt(gateway: GatewayThread, upstream: Upstream, dice: random.Random, count: int) -> None:
+    """Open tunnels and end them in every way there is, and wait until the gateway has closed them."""
+    closed = len(gateway.records.all(Close))
+    for number in range(count):
+        client, server = await open_tunnel(gateway.port, upstream)
+        await client.send(from_client(dice.randbytes(3000))[: dice.randrange(3000)])
+        await server.send(frame(dice.randbytes(3000))[: dice.randrange(3000)])
+        first, second = (client, server) if number % 2 else (server, client)
+        match number % 3:
+            case 0:
+                first.reset()
+            case 1:
+                first.close()
+            case _:
+                first.reset()
+                second.reset()
+        second.close()
+    await gateway.records.wait_for(Close, past=closed + count - 1)
