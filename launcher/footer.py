@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from textwrap import wrap
 from typing import Final
 
 from rich.text import Text
@@ -51,7 +52,7 @@ def footer(session: Session, look: Look, width: int, height: int) -> list[Text]:
     """Draw the live lines below the scrollback: at most `height` of them, at most `width` cells each."""
     width, wide = min(width, FOOTER_WIDTH), width >= WIDE
     lines = [Text("─" * width, style=QUIET)]
-    lines += _flow(_states(session, look, wide=wide), width)
+    lines += _flow(_states(session, look, wide=wide), width, gap="  ")
     if session.ready:
         lines += _flow(_totals(session, look, wide=wide), width)
         lines += _flow(_settings(session, look), width)
@@ -72,7 +73,10 @@ def _states(session: Session, look: Look, *, wide: bool) -> Iterable[Text]:
         yield Text(" STOPPING ", style=f"{WARN} reverse")
     ready = session.ready
     urls = {GATEWAY: ready.gateway[0], UPSTREAM: ready.upstream} if ready else {}
-    for name, child in session.children.items():
+    for name in (GATEWAY, UPSTREAM):
+        child = session.children.get(name)
+        if child is None:
+            continue
         sign, style = {"ready": ("●", GOOD), "exited": ("✗", BAD)}.get(child.state, ("○", WARN))
         word = urls.get(name) if child.state == "ready" else None
         yield Text.assemble((sign, style), " ", (name, "bold"), " ", word or child.state)
@@ -136,9 +140,10 @@ def _editing(editor: Editor, width: int) -> list[Text]:
         line = Text.assemble((prompt, WARN), "…", escape(editor.text)[over:], (" ", "reverse"))
     if editor.problem:
         under = min(len(prompt) + Text(editor.text[: editor.column]).cell_len, max(0, width - 2))
-        return [line, Text.assemble(" " * under, ("↑", BAD)), Text(f"  {editor.problem}", style=BAD)]
+        said = [Text(part, style=BAD) for part in wrap(escape(editor.problem), width)]
+        return [line, Text.assemble(" " * under, ("↑", BAD)), *said]
     hint = "Enter applies, Esc cancels; from:client  op:text|ping  conn:3  path:/ws  /regex/  !op:ping"
-    return [line, Text(hint, style=QUIET)]
+    return [line, *(Text(part, style=QUIET) for part in wrap(hint, width))]
 
 
 def _help() -> list[Text]:

@@ -29,7 +29,7 @@ class Output:
         self._changed = threading.Condition()
         self._waiting: deque[bytes] = deque()
         self._size = 0
-        self._broken = False
+        self._broken = self._closed = False
         threading.Thread(target=self._run, name=f"output {descriptor}", daemon=True).start()
 
     def write(self, data: bytes) -> None:
@@ -55,10 +55,19 @@ class Output:
         with self._changed:
             self._changed.wait_for(lambda: self._size == 0, patience)
 
+    def close(self, patience: float) -> None:
+        """Flush, and let the writing thread end; where the reader has hung, it is left behind."""
+        self.flush(patience)
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+
     def _run(self) -> None:
         while True:
             with self._changed:
-                self._changed.wait_for(lambda: self._waiting)
+                self._changed.wait_for(lambda: self._waiting or self._closed)
+                if not self._waiting:
+                    return
                 data = self._waiting.popleft()
             try:
                 self._write(data)

@@ -11,7 +11,7 @@ from gateway.config import ConfigError
 from launcher.kit import KitError, Options, plan
 from launcher.live import LivePrinter
 from launcher.output import Output
-from launcher.printers import JsonPrinter, PlainPrinter, Printer
+from launcher.printers import FLUSH, JsonPrinter, PlainPrinter, Printer
 from launcher.screen import Screen
 from launcher.signals import caught
 from launcher.supervisor import Message, Supervisor
@@ -53,6 +53,8 @@ def run(options: Options, version: str) -> int:
             supervisor.run()
         finally:
             printer.close(supervisor.problem)
+            out.close(FLUSH)
+            words.close(FLUSH)
     return supervisor.status
 
 

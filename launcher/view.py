@@ -151,7 +151,7 @@ def _path(kit: Kit, session: Session, width: int) -> Text:
         gateway, upstream = (each.replace("localhost:", ":") for each in (gateway, upstream))
     between = " ←──→ " if roomy else " ⇄ "
     return Text.assemble(
-        "     " if roomy else "  ",
+        "     ",
         ("browser", f"bold {CLIENT}"),
         between,
         ("gateway ", "bold"),

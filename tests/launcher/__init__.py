@@ -1,0 +1,1 @@
+"""The launcher, from pure folds to a real terminal."""

@@ -1,0 +1,152 @@
+"""What is drawn: one record a line, no wider than it may be, and nothing but text from the wire."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway.events import Event, SideTotals
+from launcher import view
+from launcher.session import Session, fold
+from tests.launcher import records
+from tests.launcher.kits import kit, part
+from tests.launcher.records import frame
+
+READY = fold(Session(), records.ready())
+HOSTILE = st.text(st.characters()) | st.sampled_from(
+    ["日本語" * 30, "👍" * 80, "[bold red]", "\x1b[2J" * 20, ":smile:"]
+)
+
+
+@given(st.integers(20, 220), HOSTILE, st.sampled_from(["text", "close", "ping", "binary"]))
+def test_a_record_is_one_line_of_the_width(width: int, text: str, opcode: str) -> None:
+    """Whatever a payload holds, its line has no break, no control character, and fits."""
+    for event in (
+        frame(text, opcode=opcode, code=1000, reason=text),
+        records.opened(path=text),
+        records.request(text),
+        records.violation(what=text),
+        records.error(text),
+    ):
+        drawn = view.record(event, width)
+        assert drawn.cell_len <= width
+        assert all(character.isprintable() or character.isspace() for character in drawn.plain)
+        assert len(drawn.plain.splitlines()) == 1
+
+
+@pytest.mark.parametrize("event", records.EVERY)
+@pytest.mark.parametrize("width", [60, 100, 200])
+def test_every_kind_of_record_is_drawn(event: Event, width: int) -> None:
+    """There is a line for each kind."""
+    assert view.record(event, width).plain.strip()
+
+
+def test_markup_is_only_text() -> None:
+    """Rich's markup and emoji codes are shown as they were sent."""
+    assert "[bold]x[/bold] :smile:" in view.record(frame("[bold]x[/bold] :smile:"), 100).plain
+
+
+def test_directions_differ_by_glyph_and_place() -> None:
+    """Without any colour, a client's frame and an upstream's are told apart, narrow and wide."""
+    for width in (60, 120):
+        client = view.record(frame(), width).plain
+        upstream = view.record(frame(sender="upstream"), width).plain
+        assert "→" in client
+        assert "←" in upstream
+        assert client.index("→") < upstream.index("←")
+
+
+def test_what_is_cut_says_so() -> None:
+    """A line that does not fit ends in an ellipsis, at the cell where the room ends."""
+    assert view.record(frame("日" * 100), 80).plain.endswith("…")
+    assert view.record(frame("x" * 100), 80).cell_len == 80
+    assert not view.record(frame("short"), 80).plain.endswith("…")
+
+
+def test_a_connection_keeps_its_colour() -> None:
+    """Neighbours differ, and a number always has the same."""
+    styles = [view.conn_style(conn) for conn in range(1, 11)]
+    assert len(set(styles)) == 10
+    assert view.conn_style(11) == styles[0]
+
+
+@pytest.mark.parametrize(
+    ("event", "style"),
+    [
+        (records.closed(), view.GOOD),
+        (records.closed(by="gateway"), view.GOOD),
+        (records.closed(client=SideTotals(code=4000, reason="", frames=1, bytes=8)), view.GOOD),
+        (records.closed(client=SideTotals(code=1002, reason="", frames=1, bytes=8)), view.BAD),
+        (records.closed(how="reset"), view.BAD),
+        (records.closed(how="fin"), view.BAD),
+    ],
+)
+def test_a_bad_end_stands_out(event: Event, style: str) -> None:
+    """A tunnel that ended without a proper Close, or with a code for a failure, is drawn as such."""
+    assert style in {str(span.style) for span in view.record(event, 100).spans}
+
+
+def test_the_banner_shows_the_url_and_the_way() -> None:
+    """The page's URL, the way of a frame, and the config stand in the banner."""
+    shown = "\n".join(line.plain for line in view.banner(kit(), READY, "1.2.3", 100))
+    assert " http://localhost:8080/ " in shown
+    assert "browser ←──→ gateway localhost:8080 ←──→ upstream localhost:9090" in shown
+    assert "./config.yaml" in shown
+    assert "1.2.3" in shown
+    assert "network" not in shown
+
+
+def test_the_banner_says_what_others_can_reach_and_what_is_bypassed() -> None:
+    """What deserves a word is said: open doors, another upstream, further servers, the user's own page."""
+    told = replace(
+        kit(reachable=("other machines can reach the gateway",), bypassed="the config sends nothing here"),
+        page=Path("static", "index.html"),
+    )
+    session = fold(Session(), records.ready(["http://localhost:8080", "http://localhost:8081"]))
+    shown = "\n".join(line.plain for line in view.banner(told, session, "1.2.3", 100))
+    for words in (
+        "other machines can reach the gateway",
+        "the config sends nothing here",
+        "also     http://localhost:8081",
+        f"page     ./{Path('static', 'index.html')}",
+    ):
+        assert words in shown
+
+
+def test_the_banner_without_the_upstream() -> None:
+    """With the gateway alone, the way leads to where the config sends, and nothing is said of our page."""
+    session = fold(Session(), records.ready(upstream=None))
+    shown = "\n".join(line.plain for line in view.banner(kit(part()), session, "1.2.3", 100))
+    assert "upstream localhost:9090" in shown
+    assert "without the gateway" not in shown
+
+
+@pytest.mark.parametrize("width", [40, 59, 79, 99, 199])
+def test_the_banner_fits(width: int) -> None:
+    """No line of the banner is wider than the terminal, and none of its words are lost."""
+    told = kit(reachable=("other machines can reach the gateway: port 8080 is open on every interface",))
+    lines = view.banner(told, READY, "1.2.3", width)
+    assert all(line.cell_len <= width for line in lines)
+    assert "every interface" in " ".join(" ".join(line.plain.split()) for line in lines)
+
+
+def test_no_banner_before_readiness() -> None:
+    """Nothing is announced that does not answer."""
+    assert view.banner(kit(), Session(), "1.2.3", 100) == []
+
+
+def test_the_summary_is_exact() -> None:
+    """Duration, connections, frames and bytes each way, to the byte."""
+    shown = [line.plain for line in view.summary(records.summary(ms=65_000))]
+    assert shown == [
+        "Stopped after 1m 05s: 2 WebSocket connections",
+        "  → from the client   3 frames, 1,234,567 bytes",
+        "  ← from the upstream 0 frames, 0 bytes",
+    ]
+
+
+def test_what_a_child_says_is_escaped() -> None:
+    """A child's words may quote what came over the network."""
+    assert view.said_by("gateway", "bad \x1b[2J", 80).plain == r"gateway: bad \x1b[2J"
