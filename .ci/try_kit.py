@@ -1,4 +1,4 @@
-"""Run the command given as arguments for real, use what it starts, stop it by SIGINT, and hold its exit status."""
+"""Run the command given as arguments for real, use what it starts, stop it by SIGINT, check its status."""
 
 import asyncio
 import json
