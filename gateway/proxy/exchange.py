@@ -9,6 +9,7 @@ import asyncio
 import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from http import HTTPStatus
 from typing import Final
 
 import aiohttp
@@ -81,6 +82,9 @@ class Exchanges:
             if upload is not None and upload.failed:
                 raise UploadError from error
             raise _failure(error) from error
+        if response.status == HTTPStatus.SWITCHING_PROTOCOLS:
+            response.close()
+            raise UpstreamError(502, "switched protocols, which nobody had asked it to")
         try:
             yield UpstreamResponse(
                 status=response.status,
