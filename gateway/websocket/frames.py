@@ -478,7 +478,7 @@ class Decoder:
         whole = len(frame.kept) == frame.length
         frame.code, frame.reason, rules = parse_close(frame.payload, whole=whole)
         frame.rules += rules
-        if self.close_code is None:
+        if AFTER_CLOSE not in frame.rules:
             self.close_code, self.close_reason = frame.code, frame.reason
 
 

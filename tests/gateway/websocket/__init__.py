@@ -1,0 +1,1 @@
+"""Frames, previews and handshakes, against encoders and parsers of others."""
