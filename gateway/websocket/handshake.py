@@ -2,7 +2,7 @@
 
 Strategy
     Downstream, the request has been parsed already; `refusal` says what is wrong with it.  Upstream,
-    the request is written by `request_head`, and `AnswerReader` is fed with what comes back until it
+    the request is written by `message_head`, and `AnswerReader` is fed with what comes back until it
     knows what that is: a 101 whose head it has read itself, strictly, or any other answer, which it
     leaves untouched, from its first byte on, to somebody who reads ordinary responses.
 
@@ -16,7 +16,7 @@ import base64
 import binascii
 import hashlib
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from gateway.headers import Field, Fields, members, readable, unsendable, values
@@ -27,7 +27,9 @@ VERSION: Final = b"13"
 _GUID: Final = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 _KEY_BYTES: Final = 16
 _LONGEST_HEAD: Final = 64 * 1024
-"""Bytes that the head of an upstream's answer may have."""
+"""Bytes that the head of an upstream's answer may have, interim responses before it included."""
+
+_HEAD_END: Final = re.compile(rb"\r?\n\r?\n")
 
 _STATUS_LINE: Final = re.compile(rb"HTTP/1\.1 (1[0-9]{2})(?: [^\x00-\x08\x0a-\x1f\x7f]*)?")
 _INTERIM: Final = b"HTTP/1.1 1"
@@ -173,29 +175,38 @@ class AnswerReader:
 
     def __init__(self) -> None:
         self._held = b""
+        self._at = 0
+        """Where the head begins that is being read."""
 
     def receive_data(self, data: bytes) -> Answer | None:
         """Take `data`; None means that more is needed.  Must not be called again after an answer."""
+        unseen = max(0, len(self._held) - 3)
         self._held += data
+        held = self._held
         while True:
-            start = self._held[: len(_INTERIM)]
+            start = held[self._at : self._at + len(_INTERIM)]
             if not _INTERIM.startswith(start):
-                return Ordinary(data=self._held)
-            end = self._held.find(b"\r\n\r\n")
-            if end < 0:
-                if len(self._held) > _LONGEST_HEAD:
-                    return Nonsense(reason="the head of its answer is longer than 64 KiB")
+                return Ordinary(data=held[self._at :])
+            if len(start) < len(_INTERIM):
                 return None
-            head, rest = self._held[:end], self._held[end + 4 :]
-            answer = _read_head(head, rest)
+            end = _HEAD_END.search(held, max(self._at, unseen), _LONGEST_HEAD)
+            if end is None:
+                if len(held) < _LONGEST_HEAD:
+                    return None
+                return Nonsense(reason="the head of its answer is longer than 64 KiB")
+            if end[0] != b"\r\n\r\n":
+                return Nonsense(reason="the head of its answer has a line that does not end in CR LF")
+            answer = _read_head(held[self._at : end.start()])
+            if isinstance(answer, Switching):
+                return replace(answer, rest=held[end.end() :])
             if answer is not None:
                 return answer
             # 100, 102 and 103 announce that the answer is still to come (RFC 9110 section 15.2).
-            self._held = rest
+            self._at = end.end()
 
 
-def _read_head(head: bytes, rest: bytes) -> Switching | Nonsense | None:
-    """A 101's head, without the empty line at its end; None where it is another 1xx."""
+def _read_head(head: bytes) -> Switching | Nonsense | None:
+    """What `head`, without the empty line at its end, says; None where it is another 1xx than a 101."""
     status_line, *lines = head.split(b"\r\n")
     matched = _STATUS_LINE.fullmatch(status_line)
     if matched is None:
@@ -211,4 +222,4 @@ def _read_head(head: bytes, rest: bytes) -> Switching | Nonsense | None:
     problem = unsendable(fields)
     if problem is not None:
         return Nonsense(reason=f"its 101 cannot be passed on: {problem}")
-    return Switching(status_line=status_line, fields=tuple(fields), rest=rest)
+    return Switching(status_line=status_line, fields=tuple(fields), rest=b"")

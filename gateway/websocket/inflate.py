@@ -84,8 +84,11 @@ class Inflater:
             self._spoilt = True
             raise
         complete = whole and len(inflated) <= self._budget and not self._context.unconsumed_tail
+        if self._context.eof:
+            # A block marked as the last one (BFINAL) ends zlib's stream, and with it the context that it
+            # kept.  An empty block behind it is usual (RFC 7692 section 7.2.3.4), more of them is not.
+            complete &= self._context.unused_data.removesuffix(_TAIL) in {b"", b"\x00"}
         self._budget -= len(inflated)
-        # A block marked as the last one ends zlib's stream, and with it the context it kept.
         self._spoilt = not complete or self._context.eof
         return inflated, complete
 
