@@ -41,10 +41,21 @@ class Connection:
         self._stall = stall
 
     async def messages(self) -> AsyncIterator[str | bytes]:
-        """Each message as it arrives, text as str and binary as bytes, until the WebSocket ends."""
-        async for message in self._response:
+        """Each message as it arrives, text as str and binary as bytes, until the WebSocket ends.
+
+        A Close is answered with its own code and reason (RFC 6455 section 5.5.1), where aiohttp by itself
+        would say 1000.
+        """
+        while True:
+            message = await self._response.receive()
             if message.type is WSMsgType.TEXT or message.type is WSMsgType.BINARY:
                 yield message.data
+            elif message.type is WSMsgType.CLOSE:
+                code, reason = message.data or WSCloseCode.OK, (message.extra or "").encode()
+                await self._response.close(code=code, message=reason, drain=False)
+                return
+            else:  # CLOSING, CLOSED or ERROR; pings and pongs stay within aiohttp
+                return
 
     async def send(self, message: str | bytes) -> None:
         """Send `message`, once the peer has read enough of what was sent before.
@@ -111,6 +122,7 @@ class Connections:
             heartbeat=self._heartbeat,
             max_msg_size=MAX_MESSAGE,
             timeout=self._patience,
+            autoclose=False,
             protocols=_offered(request)[:1],
         )
         if not response.can_prepare(request):

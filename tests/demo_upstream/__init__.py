@@ -1,0 +1,1 @@
+"""Tests of the demo upstream and of its page."""

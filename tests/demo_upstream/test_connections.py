@@ -1,0 +1,124 @@
+"""A WebSocket's life: dead peers, peers that do not read, goodbyes, refused handshakes."""
+
+import asyncio
+import time
+
+import aiohttp
+import pytest
+from aiohttp import WSMsgType
+from websockets.asyncio.client import connect
+
+from demo_upstream.connections import MAX_MESSAGE, Connections
+from tests.demo_upstream.running import PATIENCE, DemoUpstream, serving
+
+HANDSHAKE = (
+    b"GET %s HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+    b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+)
+
+
+async def _raw(
+    url: str, path: bytes, limit: int = 1 << 16
+) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """A WebSocket that does nothing of its own: no pong, no Close."""
+    host, port = url.removeprefix("http://").split(":")
+    reader, writer = await asyncio.open_connection(host, int(port), limit=limit)
+    writer.write(HANDSHAKE % path)
+    return reader, writer
+
+
+async def test_a_dead_peer_is_let_go() -> None:
+    """A peer that does not answer a ping is disconnected."""
+    async with asyncio.timeout(PATIENCE), serving(Connections(heartbeat=0.2)) as url:
+        reader, writer = await _raw(url, b"/echo")
+        head = await reader.readuntil(b"\r\n\r\n")
+        assert head.startswith(b"HTTP/1.1 101")
+        assert await reader.readexactly(2) == b"\x89\x00"
+        assert await reader.read() == b""
+        writer.close()
+
+
+async def test_a_live_peer_is_kept() -> None:
+    """A peer that answers pings stays, however silent it is."""
+    async with (
+        asyncio.timeout(PATIENCE),
+        serving(Connections(heartbeat=0.1)) as url,
+        connect(f"{url.replace('http', 'ws')}/echo") as client,
+    ):
+        await asyncio.sleep(0.5)  # silence is what this test is about: five times the heartbeat
+        await client.send("still here")
+        assert await client.recv() == "still here"
+
+
+async def test_a_peer_that_does_not_read_is_cut_off() -> None:
+    """A send that waits too long for its reader ends the connection, though the peer keeps it open."""
+    async with asyncio.timeout(PATIENCE), serving(Connections(stall=0.3, patience=0.2)) as url:
+        _, writer = await _raw(url, b"/echo", limit=1)
+        frame = b"\x82\xff" + (1 << 20).to_bytes(8, "big") + bytes(4) + bytes(1 << 20)
+        with pytest.raises(ConnectionError):
+            await _flood(writer, frame)
+        writer.close()
+
+
+async def _flood(writer: asyncio.StreamWriter, frame: bytes) -> None:
+    """Send without end, or until the connection is lost."""
+    while True:
+        writer.write(frame)
+        await writer.drain()
+
+
+async def test_stop_says_goodbye_to_all() -> None:
+    """A stop sends Close 1001 to every client and waits for their own, but for none that is mute."""
+    with DemoUpstream() as own:
+        async with asyncio.timeout(PATIENCE), aiohttp.ClientSession() as session:
+            clients = [
+                await session.ws_connect(f"{own.url}/{'ws' if number % 2 else 'echo'}")
+                for number in range(50)
+            ]
+            mute = [await _raw(own.url.replace("localhost", "127.0.0.1"), b"/ws") for _ in range(150)]
+            for reader, _ in mute:
+                await reader.readuntil(b"\r\n\r\n")
+            begun = time.monotonic()
+            stopped = asyncio.create_task(asyncio.to_thread(own.stop), name="stop")
+            codes = [await _close_code(client) for client in clients]
+            assert await stopped == (0, "")
+            assert time.monotonic() - begun < 2
+            assert codes == [1001] * 50
+            for _, writer in mute:
+                writer.close()
+
+
+async def _close_code(client: aiohttp.ClientWebSocketResponse) -> int | None:
+    """Read until the WebSocket closes: the code of its Close."""
+    while (await client.receive()).type not in {WSMsgType.CLOSE, WSMsgType.CLOSED, WSMsgType.ERROR}:
+        pass
+    return client.close_code
+
+
+async def test_a_message_beyond_the_limit() -> None:
+    """A frame that announces more than the limit is answered with Close 1009, before it has arrived."""
+    async with asyncio.timeout(PATIENCE), serving(Connections(patience=0.2)) as url:
+        reader, writer = await _raw(url, b"/echo")
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"\x82\xff" + (MAX_MESSAGE + 1).to_bytes(8, "big") + bytes(4))
+        frame = await reader.readexactly(4)
+        assert frame[0] == 0x88
+        assert int.from_bytes(frame[2:4], "big") == 1009
+        writer.close()
+
+
+@pytest.mark.parametrize("path", ["/ws", "/echo"])
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {},
+        {"Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "12"},
+        {"Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13"},
+    ],
+)
+async def test_what_is_no_handshake(demo: DemoUpstream, path: str, headers: dict[str, str]) -> None:
+    """Whoever does not ask properly is told 426, and the version that is spoken."""
+    async with aiohttp.ClientSession() as session, session.get(demo.url + path, headers=headers) as answer:
+        assert answer.status == 426
+        assert answer.headers["Sec-WebSocket-Version"] == "13"
+        assert "WebSocket" in await answer.text()

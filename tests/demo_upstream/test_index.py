@@ -1,0 +1,208 @@
+"""The page in Chromium: directly at the upstream, through a gateway, and while nothing answers."""
+
+import asyncio
+import json
+import os
+from collections.abc import AsyncIterator
+
+import pytest
+import pytest_asyncio
+
+from tests.demo_upstream.browser import Browser, Page, find_chromium
+from tests.demo_upstream.running import DemoUpstream
+from tests.gateways import GatewayProcess, config_of
+from tests.servers import reserved_port
+
+CHROMIUM = find_chromium()
+
+if CHROMIUM is None and "CI" not in os.environ:  # there nothing may be skipped: the fixture fails instead
+    pytest.skip("no Chromium, Chrome or Edge on this machine", allow_module_level=True)
+
+NONE = "\N{EN DASH}"
+OPEN = "document.body.dataset.state === 'open'"
+WAITING = "document.body.dataset.state === 'waiting'"
+TICKED = "/^\\d\\d:\\d\\d:\\d\\d$/.test(document.querySelector('#clock').textContent)"
+
+
+@pytest_asyncio.fixture
+async def browser() -> AsyncIterator[Browser]:
+    """A browser."""
+    assert CHROMIUM is not None, "no Chromium, Chrome or Edge on this machine"
+    async with Browser.launch(CHROMIUM) as running:
+        yield running
+
+
+def _row(text: str) -> str:
+    """Whether the log has a row with `text`."""
+    rows = "[...document.querySelectorAll('#log .what')]"
+    return f"{rows}.some((row) => row.textContent.startsWith({json.dumps(text)}))"
+
+
+async def _say(page: Page, text: str) -> None:
+    """Type `text` in place of what the field holds and press Enter."""
+    await page.ask("document.querySelector('#message').select(); document.querySelector('#message').focus()")
+    await page.type(text)
+    await page.press("Enter")
+
+
+async def test_directly_at_the_upstream(browser: Browser, demo: DemoUpstream) -> None:
+    """It ticks, echoes, shows the connection and the way it came; nothing is fetched or complained about."""
+    async with browser.page() as page:
+        await page.open(demo.url)
+        await page.until(OPEN)
+        await page.until(TICKED)
+        await page.until(_row("Hello!! This is a WebSocket server!!"))
+        await page.press("Enter")  # the field has the focus, and the example's own message
+        await page.until(_row("Your message arrived: Hello World !!"))
+        hostile = "<img src=x onerror=alert(1)><script>alert(2)</script> &amp;"
+        await _say(page, hostile)
+        await page.until(_row(f"Your message arrived: {hostile}"))
+        assert await page.ask("document.querySelectorAll('#log img, #log script').length") == 0
+        await page.until("document.querySelector('#way').textContent.startsWith('Directly at the upstream')")
+        assert await page.text("#state") == "connected"
+        assert await page.text("#fact-address") == f"ws://localhost:{demo.port}/ws"
+        assert await page.text("#fact-protocol") == NONE
+        assert await page.text("#upstream-at") == f"localhost:{demo.port}"
+        rows = await page.ask("[...document.querySelectorAll('#log li')].map((row) => row.className)")
+        assert rows == ["received", "sent", "received", "sent", "received", "note"]
+        assert await page.ask(
+            "[...document.querySelectorAll('#log li')].every((row) => row.querySelector('time').dateTime)"
+        )
+        assert {url.removeprefix(demo.url) for url in page.requests if not url.startswith("data:")} == {
+            "/",
+            "/whoami",
+        }
+        assert page.console == []
+
+
+async def test_an_ipv6_address(browser: Browser, demo: DemoUpstream) -> None:
+    """The policy permits the socket where its host has no form in CSP."""
+    async with browser.page() as page:
+        await page.open(f"http://[::1]:{demo.port}/")
+        await page.until(OPEN)
+        await page.until(TICKED)
+        assert page.console == []
+
+
+async def test_through_a_gateway_that_loses_its_upstream(browser: Browser) -> None:
+    """It shows the gateway, says how the connection ended and that nothing answers, and comes back."""
+    with (
+        reserved_port() as port,
+        GatewayProcess(config_of(f"http://127.0.0.1:{port}"), "--frames", "json") as gateway,
+    ):
+        async with browser.page() as page:
+            with DemoUpstream(addr=f"127.0.0.1:{port}") as first:
+                await page.open(f"http://127.0.0.1:{gateway.port}/")
+                await page.until(OPEN)
+                await page.until(
+                    "document.querySelector('#way').textContent.startsWith('Through the gateway')"
+                )
+                assert await page.text("#gateway-at") == f"127.0.0.1:{gateway.port}"
+                assert await page.text("#upstream-at") == f"127.0.0.1:{port}"
+                added = await page.ask(
+                    "[...document.querySelectorAll('#headers .added th')].map((th) => th.firstChild.data)"
+                )
+                assert {"X-Forwarded-For", "X-Forwarded-Host"} <= set(added)
+                await page.until(TICKED)
+                assert page.console == []
+                await asyncio.to_thread(first.stop)
+            await page.until(WAITING)
+            await page.until(_row("1001 Going Away, “the server is stopping”. The server is stopping."))
+            await page.until("document.querySelector('#trouble').innerText.includes('1006 Abnormal Closure')")
+            told = await page.text("#trouble")
+            assert "The gateway, or the server behind it, does not answer" in told
+            assert (await page.text("#fact-ended")).startswith("1001 Going Away")
+            assert await page.ask("document.querySelector('#send').disabled")
+            await page.until("/Attempt 3 in \\d s/.test(document.querySelector('#trouble-next').textContent)")
+            with DemoUpstream(addr=f"127.0.0.1:{port}"):
+                await page.ask("document.querySelector('#again').click()")
+                await page.until(OPEN)
+                await _say(page, "here again")
+                await page.until(_row("Your message arrived: here again"))
+                assert await page.ask("document.querySelector('#trouble').hidden")
+            # A failed attempt is told by Chromium itself, whatever a page does; nothing else may be.
+            assert page.console
+            assert all("Unexpected response code: 502" in line for line in page.console), page.console
+
+
+async def test_a_tick_disturbs_no_screen_reader(browser: Browser, demo: DemoUpstream) -> None:
+    """No live region changes with a tick; what has to be labelled is."""
+    async with browser.page() as page:
+        await page.open(demo.url)
+        await page.until(OPEN)
+        await page.until(_row("Hello!!"))
+        await page.until(TICKED)
+        live = (
+            "document.querySelectorAll('[aria-live], [role=log], [role=status], "
+            "[role=alert], [role=timer], [role=marquee], output')"
+        )
+        assert await page.ask(f"{live}.length") == 1
+        await page.ask(
+            f"window.heard = 0; new MutationObserver(() => heard += 1).observe({live}[0], "
+            "{subtree: true, childList: true, characterData: true})"
+        )
+        await page.until(f"ticks >= {await page.ask('ticks') + 2}")
+        assert await page.ask("heard") == 0
+        await _say(page, "listen")
+        await page.until(
+            "document.querySelector('#say').textContent === 'Received: Your message arrived: listen'"
+        )
+        named = {
+            (node["role"]["value"], node.get("name", {}).get("value")) for node in await page.accessibility()
+        }
+        assert {("textbox", "Message"), ("button", "Send"), ("heading", "This connection")} <= named
+        assert ("list", "Messages") in named
+
+
+async def test_the_log_is_bounded(browser: Browser, demo: DemoUpstream) -> None:
+    """The oldest rows go, and a long message is shown in part."""
+    async with browser.page() as page:
+        await page.open(demo.url)
+        await page.until(OPEN)
+        await page.until(_row("Hello!!"))
+        await page.ask(
+            "for (let n = 0; n < 400; n += 1) { addRow('sent', 'Sent', `row ${n}`); arrived(`row ${n}`); }"
+        )
+        assert await page.ask("document.querySelector('#log').childElementCount") == 500
+        assert not await page.ask(_row("Hello!!"))
+        await page.ask("arrived('x'.repeat(1e6))")
+        shown = await page.ask("document.querySelector('#log .what').textContent")
+        assert len(shown) < 5000
+        assert "1,000,000 characters in all" in shown
+        await page.ask("arrived('')")
+        assert await page.ask("document.querySelector('#log .what').textContent") == "(an empty message)"
+
+
+async def test_it_fits(browser: Browser, demo: DemoUpstream) -> None:
+    """Nothing is cut off at the side; type grows with the screen; text stands out in light and dark."""
+    for width, dark in ((360, True), (390, False), (1280, True), (1920, False)):
+        async with browser.page(width=width, height=800, phone=width < 500, dark=dark) as page:
+            await page.open(demo.url)
+            await page.until(OPEN)
+            await page.until(_row("Hello!!"))
+            await _say(page, "word" * 100)
+            await page.until(_row("Your message arrived: word"))
+            assert await page.ask("document.documentElement.scrollWidth") <= width
+            size = await page.ask("parseFloat(getComputedStyle(document.body).fontSize)")
+            assert size >= (21 if width == 1920 else 16)
+            assert await page.ask(CONTRAST) >= 4.5, (width, dark)
+
+
+CONTRAST = """(() => {
+  const luminance = (colour) => colour.match(/[\\d.]+/g).slice(0, 3).map((n) => n / 255)
+    .map((n) => n <= 0.04045 ? n / 12.92 : ((n + 0.055) / 1.055) ** 2.4)
+    .reduce((sum, n, i) => sum + n * [0.2126, 0.7152, 0.0722][i], 0);
+  const behind = (element) => {
+    for (let e = element; e; e = e.parentElement) {
+      const colour = getComputedStyle(e).backgroundColor;
+      if (!/, 0\\)$|, 0\\.\\d+\\)$|^transparent$/.test(colour)) return colour;
+    }
+    return "rgb(255, 255, 255)";
+  };
+  return Math.min(...[...document.querySelectorAll("body *")]
+    .filter((e) => e.checkVisibility() && [...e.childNodes].some((n) => n.nodeType === 3 && n.data.trim()))
+    .filter((e) => !e.closest("#clock, .unseen, script, style, noscript"))
+    .map((e) => [luminance(getComputedStyle(e).color), luminance(behind(e))].sort((a, b) => b - a))
+    .map(([high, low]) => (high + 0.05) / (low + 0.05)));
+})()"""
+"""The least contrast of any text with what is behind it (WCAG 2.2 section 1.4.3)."""
