@@ -12,7 +12,7 @@ from typing import Final, Literal, Protocol
 
 from rich.text import Text
 
-from gateway.events import Event, encode
+from gateway.events import Event, Listening, encode
 from gateway.text import escape, line
 from launcher import view
 from launcher.events import ChildState, Ready, Summary
@@ -125,8 +125,8 @@ class PlainPrinter(_LinePrinter):
     """The same story in plain lines."""
 
     def record(self, session: Session, event: Event, _raw: bytes) -> None:
-        """Write the record's line."""
-        if self._filter.shows(event, session.path_of(event)):
+        """Write the record's line; that the gateway listens is what the banner says."""
+        if not isinstance(event, Listening) and self._filter.shows(event, session.path_of(event)):
             self._out.write(f"{line(event)}\n".encode(errors="replace"))
 
     def own(self, session: Session, event: Own) -> None:

@@ -105,7 +105,7 @@ else:
 
         def take(self) -> None:
             """Begin, or after a pause go on, to read keys."""
-            settings = termios.tcgetattr(self._descriptor)
+            settings = [*self._before[:6], list(self._before[6])]
             settings[3] &= ~(termios.ICANON | termios.ECHO)  # the local flags
             settings[6][termios.VMIN], settings[6][termios.VTIME] = 1, 0
             self._set(settings)

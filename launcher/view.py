@@ -216,6 +216,8 @@ def cut(text: Text, width: int) -> Text:
 
 
 def problem(lines: Sequence[str]) -> list[Text]:
-    """Draw what went wrong."""
+    """Draw what went wrong, if anything did."""
+    if not lines:
+        return []
     head, *rest = lines
     return [Text.assemble(("✗ ", BAD), (head, "bold")), *(Text(f"  {line}") for line in rest)]

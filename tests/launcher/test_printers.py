@@ -109,7 +109,8 @@ def test_plain_lines_are_the_gateways_words(streams: Streams) -> None:
     printer = PlainPrinter(kit(), "1.2.3", parse(""), streams.out, streams.words)
     for event in records.EVERY:
         printer.record(Session(), event, b"")
-    assert streams.read() == ("".join(f"{line(event)}\n" for event in records.EVERY), "")
+    shown = [event for event in records.EVERY if event.event != "listening"]  # the banner says that
+    assert streams.read() == ("".join(f"{line(event)}\n" for event in shown), "")
 
 
 def test_plain_banner_and_summary(streams: Streams) -> None:
@@ -138,6 +139,12 @@ def test_the_filter_chooses(make: Make, streams: Streams) -> None:
     for event in (records.frame(conn=1), records.frame(conn=2), records.frame(conn=1, opcode="ping")):
         printer.record(session, event, b"raw")
     assert len(streams.read()[0].splitlines()) == 1
+
+
+def test_closing_without_a_problem_says_nothing(make: Make, streams: Streams) -> None:
+    """Where nothing went wrong there is nothing to tell."""
+    make("").close([])
+    assert streams.read() == ("", "")
 
 
 def test_words_for_people_go_to_stderr(make: Make, streams: Streams) -> None:

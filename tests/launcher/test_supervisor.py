@@ -146,7 +146,7 @@ class Run:
         self.supervisor = Supervisor(told, self.printer, self.inbox)
 
     def go(self, *at_ready: Message) -> float:
-        """Run to the end, `at_ready` being what happens once everything is ready; return the seconds it took."""
+        """Run to the end; `at_ready` happens once everything is ready.  Return the seconds it took."""
 
         def act(_: Ready) -> None:
             for message in at_ready:
