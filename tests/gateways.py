@@ -8,6 +8,7 @@ GatewayThread   the same in this process, where a test has to look inside
 
 import asyncio
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -22,7 +23,7 @@ from typing import IO, Final, Literal, Self, TypeVar
 import uvloop
 
 from gateway.config import load
-from gateway.events import Event, Listening, Record, decode
+from gateway.events import Event, Record, decode
 from gateway.headers import Secrets
 from gateway.proxy.log import EventLog, Frames
 from gateway.proxy.server import Gateway
@@ -66,32 +67,33 @@ spec:
 
 
 class Records:
-    """The records of one gateway, as a thread reads them."""
+    """The lines of one gateway, and the records in them, as a thread reads them."""
 
     def __init__(self) -> None:
         self.lines: list[bytes] = []
         self._all: list[Event] = []
         self._lock = threading.Lock()
-        self._waiting: list[tuple[Callable[[Event], bool], Callable[[], None]]] = []
+        self._waiting: list[tuple[type[Record], Callable[[], None]]] = []
+        self._started = threading.Event()
         self._ended = False
 
     def read_from(self, file: IO[bytes]) -> None:
         """Take lines until there are no more.  The thread's."""
         with file:
             for line in file:
-                record = decode(line)
-                with self._lock:
-                    self.lines.append(line)
-                    self._all.append(record)
-                    due = [each for each in self._waiting if each[0](record)]
-                    self._waiting = [each for each in self._waiting if each not in due]
-                for _, tell in due:
-                    tell()
+                self._take(line)
         with self._lock:
             self._ended = True
-            left, self._waiting = self._waiting, []
-        for _, tell in left:
-            tell()
+            self._wake(Record)
+        self._started.set()
+
+    def port(self) -> int:
+        """Where the gateway listens, as soon as its first line tells it."""
+        assert self._started.wait(PATIENCE), "the gateway does not listen"
+        assert self.lines, "the gateway ended before it listened"
+        found = re.search(rb"http://localhost:(\d+)", self.lines[0])
+        assert found is not None, self.lines[0]
+        return int(found[1])
 
     def all(self, kind: type[R], **fields: object) -> list[R]:
         """What has been told so far of this `kind`, with these `fields`."""
@@ -110,32 +112,34 @@ class Records:
                 if len(found) > past:
                     return found[past]
                 assert not self._ended, f"the gateway has ended without telling {kind.__name__} {fields}"
-                self._waiting.append((lambda each: isinstance(each, kind), partial(_wake, loop, come)))
+                self._waiting.append((kind, partial(_set, loop, come)))
             try:
                 async with asyncio.timeout(patience):
                     await come.wait()
             except TimeoutError:
                 raise AssertionError(f"no {kind.__name__} with {fields} within {patience:g} s") from None
 
-    def listening(self, patience: float = PATIENCE) -> Listening:
-        """The first record, as soon as it comes."""
-        come = threading.Event()
+    def _take(self, line: bytes) -> None:
         with self._lock:
-            if not self._all and not self._ended:
-                self._waiting.append((lambda _: True, come.set))
-            else:
-                come.set()
-        assert come.wait(patience), "the gateway does not listen"
-        assert self._all, "the gateway ended before it listened"
-        first = self._all[0]
-        assert isinstance(first, Listening)
-        return first
+            self.lines.append(line)
+            if line.startswith(b"{"):
+                record = decode(line)
+                self._all.append(record)
+                self._wake(type(record))
+        self._started.set()
+
+    def _wake(self, told: type[Record]) -> None:
+        """Wake those who wait for this kind of record; all of them where it is `Record` itself."""
+        due = [each for each in self._waiting if issubclass(each[0], told)]
+        self._waiting = [each for each in self._waiting if each not in due]
+        for _, tell in due:
+            tell()
 
     def _found(self, kind: type[R], fields: dict[str, object]) -> list[R]:
         return [each for each in self._all if isinstance(each, kind) and _has(each, fields)]
 
 
-def _wake(loop: asyncio.AbstractEventLoop, come: asyncio.Event) -> None:
+def _set(loop: asyncio.AbstractEventLoop, come: asyncio.Event) -> None:
     with suppress(RuntimeError):  # the test has given up and closed its loop
         loop.call_soon_threadsafe(come.set)
 
@@ -158,10 +162,15 @@ def _descriptors(pid: int) -> int:
 
 
 class GatewayProcess:
-    """`python -m gateway --frames json` with a config of its own."""
+    """`python -m gateway` with a config of its own."""
 
     def __init__(
-        self, config: str, *options: str, loop: Loop = "uvloop", env: Mapping[str, str] | None = None
+        self,
+        config: str,
+        *options: str,
+        frames: Frames = "json",
+        loop: Loop = "uvloop",
+        env: Mapping[str, str] | None = None,
     ) -> None:
         self._folder = tempfile.TemporaryDirectory(prefix="gateway-")
         path = Path(self._folder.name, "config.yaml")
@@ -169,7 +178,7 @@ class GatewayProcess:
         self.records = Records()
         self.errors = b""
         self._process = subprocess.Popen(
-            [*gateway_command(loop), "-f", str(path), "--frames", "json", *options],
+            [*gateway_command(loop), "-f", str(path), "--frames", frames, *options],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -183,7 +192,7 @@ class GatewayProcess:
         for thread in self._threads:
             thread.start()
         try:
-            self.port = int(self.records.listening().addr.rpartition(":")[2])
+            self.port = self.records.port()
         except BaseException:
             self.kill()
             raise
@@ -281,7 +290,7 @@ class GatewayThread:
         ]
         for thread in self._threads:
             thread.start()
-        self.port = int(self.records.listening().addr.rpartition(":")[2]) if frames == "json" else 0
+        self.port = self.records.port()
 
     def __enter__(self) -> Self:
         return self

@@ -76,9 +76,27 @@ class Handler:
         self._proxy = proxy
         self._router = router
         self._scheme = scheme
+        self.busy: set[web.RequestHandler] = set()
+        """The connections with a request that is being answered."""
+        self.idle = asyncio.Event()
+        """Whether there is none."""
+        self.idle.set()
 
     async def __call__(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer one request."""
+        self.busy.add(request.protocol)
+        self.idle.clear()
+        try:
+            response = await self._answer(request)
+        finally:
+            self.busy.discard(request.protocol)
+            if not self.busy:
+                self.idle.set()
+        if self._proxy.stopping:
+            request.protocol.close()  # after this answer
+        return response
+
+    async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
         story = _Story(self._proxy, request, self._scheme)
         try:
             return await story.tell(self._router)

@@ -26,6 +26,9 @@ from gateway.routing import Router
 _BACKLOG: Final = 1024
 """Connections that may wait to be accepted."""
 
+_DELIVERY: Final = 0.01
+"""Seconds between two looks at what still waits to be delivered."""
+
 _FLUSH: Final = 0.5
 """Seconds that the log has to write its last lines."""
 
@@ -45,7 +48,7 @@ class Gateway:
         self._signals: asyncio.Queue[str] = asyncio.Queue()
 
     def signal(self, name: str) -> None:
-        """Stop; the second time, at once.  `name` is told in the log.  Safe to call in the loop's thread only."""
+        """Stop; the second time, at once.  `name` is told in the log.  The loop's thread alone may call it."""
         self._signals.put_nowait(name)
 
     async def run(self) -> None:
@@ -60,6 +63,7 @@ class Gateway:
         finally:
             for listener in self._listeners:
                 listener.close()
+                listener.abort()
             for tunnel in list(self._proxy.tunnels):
                 tunnel.abort()
             await self._proxy.exchanges.close()
@@ -88,9 +92,9 @@ class Gateway:
         """Wait for tunnels and plain requests, `limit` seconds at the most."""
         try:
             async with asyncio.timeout(limit):
-                await asyncio.gather(
-                    *(listener.finish(limit) for listener in self._listeners), self._proxy.all_closed.wait()
-                )
+                await asyncio.gather(*(listener.finish() for listener in self._listeners))
+                # By now, an upgrade that was in flight has become a tunnel.
+                await self._proxy.all_closed.wait()
         except TimeoutError:
             for tunnel in list(self._proxy.tunnels):
                 tunnel.stop_now()
@@ -109,10 +113,10 @@ class _Listener:
     """One HTTPServer and the sockets it listens on."""
 
     def __init__(
-        self, server: HTTPServer, sockets: list[socket.socket], web_server: web.Server, log: EventLog
+        self, sockets: list[socket.socket], handler: Handler, web_server: web.Server, log: EventLog
     ) -> None:
-        self._server = server
         self._sockets = sockets
+        self._handler = handler
         self._web_server = web_server
         self._log = log
         self._accepting: list[asyncio.Server] = []
@@ -129,7 +133,7 @@ class _Listener:
             access_log=None,
             logger=_logger(proxy.log),
         )
-        return cls(server, sockets, web_server, proxy.log)
+        return cls(sockets, handler, web_server, proxy.log)
 
     async def start(self) -> None:
         """Accept connections, and say so."""
@@ -148,9 +152,23 @@ class _Listener:
         for sock in self._sockets:
             sock.close()
 
-    async def finish(self, limit: float) -> None:
-        """Let plain requests in flight finish within `limit` seconds."""
-        await self._web_server.shutdown(limit)
+    async def finish(self) -> None:
+        """Close idle connections, and the others once their requests have been answered."""
+        # Not through `Server.shutdown`, which reads no more of a request's body.
+        connections = self._web_server.connections
+        transports = [each.transport for each in connections if each.transport is not None]
+        for connection in connections:
+            if connection not in self._handler.busy:
+                connection.force_close()
+        await self._handler.idle.wait()
+        while any(transport.get_write_buffer_size() for transport in transports):  # noqa: ASYNC110 - tells nobody
+            await asyncio.sleep(_DELIVERY)
+
+    def abort(self) -> None:
+        """Cut the connections that are left."""
+        for connection in self._web_server.connections:
+            if connection.transport is not None:
+                connection.transport.abort()
 
 
 async def _bind(addr: str) -> list[socket.socket]:

@@ -1,0 +1,451 @@
+"""Stops: Close 1001 both ways, at frame boundaries alone; whoever does not answer is not waited for twice."""
+
+import asyncio
+import random
+import signal
+import time
+from collections.abc import Callable
+from contextlib import suppress
+
+import pytest
+from websockets.asyncio.client import connect
+from websockets.asyncio.server import ServerConnection, serve
+from websockets.exceptions import ConnectionClosed
+
+from gateway.events import Close, Stopping
+from gateway.proxy.log import Frames
+from tests.gateway.proxy.raw import HANDSHAKE, SWITCHING, close, frame, from_client, open_tunnel, read_frame
+from tests.gateways import LOOPS, GatewayProcess, GatewayThread, Loop, config_of
+from tests.servers import Peer, Upstream
+
+SOON = 0.8
+"""Seconds that a stop may take where everybody answers; `shutdownTimeout` is more in each test of this."""
+
+GOING_AWAY = close(1001)
+"""What a client is sent: unmasked, without a reason."""
+
+
+def start(upstream: Upstream, loop: Loop = "uvloop", shutdown_timeout: int = 5) -> GatewayThread:
+    """A gateway to be stopped."""
+    config = config_of(f"http://127.0.0.1:{upstream.port}", shutdown_timeout=shutdown_timeout)
+    return GatewayThread(config, loop=loop)
+
+
+async def expect_going_away(peer: Peer, *, masked: bool) -> None:
+    """The next frame that `peer` gets is a Close 1001, and the way there is at an end afterwards."""
+    assert await read_frame(peer) == (0x88, b"\x03\xe9", masked)
+
+
+async def answer(client: Peer, server: Peer) -> None:
+    """Both peers say what a peer says to a Close, and the gateway closes both connections."""
+    await client.send(close(1001, masked=True))
+    await server.send(close(1001))
+    assert await client.read_to_end() == b""
+    assert await server.read_to_end() == b""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("frames", ["json", "off"])
+@pytest.mark.parametrize("loop", LOOPS)
+async def test_a_signal_sends_close_1001_both_ways(
+    upstream: Upstream, number: signal.Signals, frames: Frames, loop: Loop
+) -> None:
+    """Both signals, with the frame log and without it, on both loops; the process ends with 0."""
+    config = config_of(f"http://127.0.0.1:{upstream.port}", shutdown_timeout=5)
+    with GatewayProcess(config, frames=frames, loop=loop) as gateway:
+        client, server = await open_tunnel(gateway.port, upstream)
+        with client:
+            await client.send(from_client(b"hello"))
+            assert await server.read(11) == from_client(b"hello")
+            began = time.monotonic()
+            gateway.signal(number)
+            await expect_going_away(client, masked=False)
+            await expect_going_away(server, masked=True)
+            await answer(client, server)
+        assert await gateway.ended() == 0
+        assert time.monotonic() - began < SOON
+    if frames == "json":
+        stopping = gateway.records.all(Stopping)
+        assert [(each.signal, each.open) for each in stopping] == [(number.name, 1)]
+        told = gateway.records.all(Close)[0]
+        assert (told.by, told.how) == ("gateway", "close")
+        assert (told.client.code, told.upstream.code) == (1001, 1001)
+
+
+async def test_libraries_see_a_clean_1001(upstream_port: int) -> None:
+    """`websockets` on both ends call it a proper close, and answer by themselves."""
+    seen: asyncio.Queue[ConnectionClosed] = asyncio.Queue()
+
+    async def handler(connection: ServerConnection) -> None:
+        try:
+            await connection.recv()
+        except ConnectionClosed as error:
+            seen.put_nowait(error)
+
+    async with serve(handler, "127.0.0.1", upstream_port):
+        with GatewayThread(config_of(f"http://127.0.0.1:{upstream_port}", shutdown_timeout=5)) as gateway:
+            async with connect(f"ws://127.0.0.1:{gateway.port}/") as client:
+                began = time.monotonic()
+                gateway.signal()
+                with pytest.raises(ConnectionClosed) as caught:
+                    await client.recv()
+            await gateway.ended()
+            assert time.monotonic() - began < SOON
+    for error in (caught.value, seen.get_nowait()):
+        assert error.rcvd is not None
+        assert error.rcvd.code == 1001
+        assert error.rcvd_then_sent
+
+
+@pytest.mark.parametrize("loop", LOOPS)
+async def test_nobody_new_gets_in(upstream: Upstream, loop: Loop) -> None:
+    """From the signal on, connections are refused, while a tunnel still waits for its answers."""
+    with start(upstream, loop) as gateway:
+        client, server = await open_tunnel(gateway.port, upstream)
+        with client:
+            gateway.signal()
+            await expect_going_away(client, masked=False)
+            with pytest.raises(ConnectionRefusedError):
+                await Peer.connect(gateway.port)
+            await expect_going_away(server, masked=True)
+            await answer(client, server)
+        await gateway.ended()
+
+
+@pytest.mark.parametrize("loop", LOOPS)
+async def test_peers_that_do_not_answer_are_given_the_limit(upstream: Upstream, loop: Loop) -> None:
+    """Whoever does not answer has `shutdownTimeout`; then the connections end."""
+    with start(upstream, loop, shutdown_timeout=1) as gateway:
+        client, server = await open_tunnel(gateway.port, upstream)
+        with client:
+            began = time.monotonic()
+            gateway.signal()
+            assert await client.read_to_end() == GOING_AWAY
+            assert 0.9 < time.monotonic() - began < 2
+            await expect_going_away(server, masked=True)
+            assert await server.read_to_end() == b""
+        await gateway.ended()
+    told = gateway.records.all(Close)[0]
+    assert (told.by, told.how, told.client.code) == ("gateway", "close", None)
+
+
+async def test_a_second_signal_ends_at_once(upstream: Upstream) -> None:
+    """Nobody is waited for any longer."""
+    config = config_of(f"http://127.0.0.1:{upstream.port}", shutdown_timeout=30)
+    with GatewayProcess(config) as gateway:
+        client, _ = await open_tunnel(gateway.port, upstream)
+        with client:
+            gateway.signal(signal.SIGINT)
+            await expect_going_away(client, masked=False)
+            began = time.monotonic()
+            gateway.signal(signal.SIGINT)
+            assert await gateway.ended() == 0
+            assert time.monotonic() - began < SOON
+
+
+LONG = random.Random(7).randbytes(70_000)
+CUTS: dict[str, Callable[[bytes, bytes], tuple[bytes, bytes]]] = {
+    "one byte of header": lambda a, b: (a + b[:1], b[1:]),
+    "half a header": lambda a, b: (a + b[:5], b[5:]),
+    "a header and no payload": lambda a, b: (a + b[:14], b[14:]),
+    "half a payload": lambda a, b: (a + b[:40_000], b[40_000:]),
+    "all but a byte": lambda a, b: (a + b[:-1], b[-1:]),
+}
+
+
+@pytest.mark.parametrize("loop", LOOPS)
+@pytest.mark.parametrize("cut", CUTS)
+async def test_a_frame_under_way_is_finished_first(upstream: Upstream, loop: Loop, cut: str) -> None:
+    """Towards both sides, the Close stands behind the frame, and nothing of the source behind the Close."""
+    to_client = CUTS[cut](frame(b"whole"), frame(LONG, opcode=2))
+    to_server = CUTS[cut](from_client(b"whole"), from_client(LONG, opcode=2))
+    with start(upstream, loop) as gateway:
+        client, server = await open_tunnel(gateway.port, upstream)
+        with client:
+            await server.send(to_client[0])
+            await client.send(to_server[0])
+            assert await client.read(len(to_client[0])) == to_client[0]
+            assert await server.read(len(to_server[0])) == to_server[0]
+            gateway.signal()
+            await gateway.records.wait_for(Stopping)
+            await server.send(to_client[1] + frame(b"too late"))
+            await client.send(to_server[1] + from_client(b"too late"))
+            assert await client.read(len(to_client[1])) == to_client[1]
+            await expect_going_away(client, masked=False)
+            assert await server.read(len(to_server[1])) == to_server[1]
+            await expect_going_away(server, masked=True)
+            await answer(client, server)
+        await gateway.ended()
+
+
+async def test_a_close_may_stand_between_fragments(upstream: Upstream) -> None:
+    """A message that is not finished is no frame that is not finished."""
+    with start(upstream) as gateway:
+        client, server = await open_tunnel(gateway.port, upstream)
+        with client:
+            await server.send(frame(b"first of two", fin=False))
+            assert await client.read(14) == frame(b"first of two", fin=False)
+            gateway.signal()
+            await expect_going_away(client, masked=False)
+            await expect_going_away(server, masked=True)
+            await server.send(frame(b"second of two", opcode=0))
+            await answer(client, server)
+        await gateway.ended()
+
+
+@pytest.mark.parametrize("loop", LOOPS)
+async def test_a_frame_that_is_never_finished(upstream: Upstream, loop: Loop) -> None:
+    """Its direction ends by FIN after `shutdownTimeout`, with no Close inside it; the other has its Close."""
+    half = frame(LONG)[:50_000]
+    with start(upstream, loop, shutdown_timeout=1) as gateway:
+        client, server = await open_tunnel(gateway.port, upstream)
+        with client:
+            await server.send(half)
+            assert await client.read(len(half)) == half
+            began = time.monotonic()
+            gateway.signal()
+            await expect_going_away(server, masked=True)
+            assert await client.read_to_end() == b""
+            assert 0.9 < time.monotonic() - began < 2
+        await gateway.ended()
+    assert gateway.records.all(Close)[0].by == "gateway"
+
+
+@pytest.mark.parametrize("loop", LOOPS)
+async def test_a_blind_direction_ends_by_fin(upstream: Upstream, loop: Loop) -> None:
+    """Where a length with its top bit set has passed, no boundary is known: FIN, at once."""
+    blinding = frame(b"from here on, nobody knows", length=1 << 63)
+    with start(upstream, loop) as gateway:
+        client, server = await open_tunnel(gateway.port, upstream)
+        with client:
+            await server.send(blinding)
+            assert await client.read(len(blinding)) == blinding
+            began = time.monotonic()
+            gateway.signal()
+            assert await client.read_to_end() == b""
+            assert time.monotonic() - began < SOON
+            await expect_going_away(server, masked=True)
+            await client.send(close(1001, masked=True))
+            server.end()
+            assert await server.read_to_end() == b""
+        await gateway.ended()
+
+
+@pytest.mark.parametrize("who", ["client", "upstream"])
+async def test_a_close_that_has_passed_is_not_doubled(upstream: Upstream, who: str) -> None:
+    """In a direction that has its Close already, the gateway adds none."""
+    with start(upstream) as gateway:
+        client, server = await open_tunnel(gateway.port, upstream)
+        with client:
+            if who == "upstream":
+                await server.send(close(4000, "mine"))
+                assert await client.read(8) == close(4000, "mine")
+                gateway.signal()
+                await expect_going_away(server, masked=True)
+                await client.send(close(4000, masked=True))
+                assert await client.read_to_end() == b""
+                assert await server.read_to_end() == b""
+            else:
+                await client.send(close(4000, "mine", masked=True))
+                assert await server.read(12) == close(4000, "mine", masked=True)
+                gateway.signal()
+                await expect_going_away(client, masked=False)
+                await server.send(close(4000))
+                assert await server.read_to_end() == b""
+                assert await client.read_to_end() == b""
+        await gateway.ended()
+
+
+async def test_half_a_close_frame_is_finished_and_not_doubled(upstream: Upstream) -> None:
+    """Where the frame under way is itself a Close, it is the one of its direction."""
+    mine = close(4000, "mine, in two pieces")
+    with start(upstream) as gateway:
+        client, server = await open_tunnel(gateway.port, upstream)
+        with client:
+            await server.send(mine[:9])
+            assert await client.read(9) == mine[:9]
+            gateway.signal()
+            await expect_going_away(server, masked=True)
+            await server.send(mine[9:])
+            assert await client.read(len(mine) - 9) == mine[9:]
+            await client.send(close(4000, masked=True))
+            assert await client.read_to_end() == b""
+            assert await server.read_to_end() == b""
+        await gateway.ended()
+
+
+async def test_half_a_header_that_becomes_a_close(upstream: Upstream) -> None:
+    """One byte of header does not say yet how long the Close will be."""
+    mine = close(4000, "mine")
+    with start(upstream) as gateway:
+        client, server = await open_tunnel(gateway.port, upstream)
+        with client:
+            await server.send(mine[:1])
+            assert await client.read(1) == mine[:1]
+            gateway.signal()
+            await expect_going_away(server, masked=True)
+            await server.send(mine[1:])
+            assert await client.read(len(mine) - 1) == mine[1:]
+            await client.send(close(4000, masked=True))
+            assert await client.read_to_end() == b""
+        await gateway.ended()
+
+
+async def test_one_peer_has_ended_its_direction(upstream: Upstream) -> None:
+    """No Close can follow a FIN: only the other direction gets one, and one answer is enough."""
+    with start(upstream) as gateway:
+        client, server = await open_tunnel(gateway.port, upstream)
+        with client:
+            client.end()
+            assert await server.read_to_end() == b""
+            gateway.signal()
+            await expect_going_away(client, masked=False)
+            await server.send(close(1001))
+            assert await client.read_to_end() == b""
+        await gateway.ended()
+
+
+@pytest.mark.parametrize("loop", LOOPS)
+async def test_what_waits_for_a_slow_reader_is_delivered_first(upstream: Upstream, loop: Loop) -> None:
+    """A frame that is under way because its reader is slow arrives whole, and the Close behind it."""
+    large = frame(bytes(32 << 20), opcode=2)
+    with start(upstream, loop) as gateway:
+        client, server = await open_tunnel(gateway.port, upstream)
+        with client:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(server.send(large))
+                assert await client.read(10) == large[:10]
+                gateway.signal()
+                await expect_going_away(server, masked=True)
+                assert await client.read(len(large) - 10) == large[10:]
+            await expect_going_away(client, masked=False)
+            await answer(client, server)
+        await gateway.ended()
+
+
+async def test_idle_connections_are_closed_at_once(upstream: Upstream) -> None:
+    """A connection that is kept alive between requests, or has not begun one, holds nothing up."""
+    with start(upstream) as gateway:
+        with await Peer.connect(gateway.port) as idle, await Peer.connect(gateway.port) as kept:
+            await kept.send(b"GET /../ HTTP/1.1\r\nHost: gateway.example\r\n\r\n")
+            assert (await kept.read_head()).startswith(b"HTTP/1.1 307 ")
+            began = time.monotonic()
+            gateway.signal()
+            assert await idle.read_to_end() == b""
+            assert await kept.read_to_end() == b""
+        await gateway.ended()
+        assert time.monotonic() - began < SOON
+
+
+async def test_an_upgrade_that_is_not_answered_ends_at_the_limit(upstream: Upstream) -> None:
+    """An opening handshake that hangs does not hang the stop; both its connections are closed."""
+    with start(upstream, shutdown_timeout=1) as gateway, await Peer.connect(gateway.port) as client:
+        await client.send(HANDSHAKE)
+        server = await upstream.accept()
+        await server.read_head()
+        began = time.monotonic()
+        gateway.signal()
+        assert await client.read_to_end() == b""
+        assert await server.read_to_end() == b""
+        await gateway.ended()
+        assert time.monotonic() - began < 2
+
+
+async def test_a_plain_request_in_flight_may_finish(upstream: Upstream) -> None:
+    """Its response arrives whole, and then the gateway ends, without waiting for the limit."""
+    with start(upstream) as gateway, await Peer.connect(gateway.port) as client:
+        await client.send(b"GET / HTTP/1.1\r\nHost: gateway.example\r\n\r\n")
+        server = await upstream.accept()
+        await server.read_head()
+        await server.send(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhello")
+        await client.read_until(b"hello")
+        began = time.monotonic()
+        gateway.signal()
+        await gateway.records.wait_for(Stopping)
+        await server.send(b"world")
+        assert await client.read_to_end() == b"world"
+        await gateway.ended()
+        assert time.monotonic() - began < SOON
+
+
+async def test_an_upload_in_flight_may_finish(upstream: Upstream) -> None:
+    """The rest of a request's body is still read after the signal, and its answer delivered."""
+    with start(upstream) as gateway, await Peer.connect(gateway.port, receive_buffer=4096) as client:
+        await client.send(b"POST / HTTP/1.1\r\nHost: gateway.example\r\nContent-Length: 10\r\n\r\nhello")
+        server = await upstream.accept()
+        await server.read_until(b"hello")
+        gateway.signal()
+        await gateway.records.wait_for(Stopping)
+        await client.send(b"world")
+        await server.read_until(b"world")
+        large = bytes(4 << 20)
+        await server.send(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(large))
+        async with asyncio.TaskGroup() as group:
+            group.create_task(server.send(large))
+            await client.read_head()
+            assert await client.read(len(large)) == large
+        assert await client.read_to_end() == b""
+        await gateway.ended()
+
+
+async def test_a_plain_request_that_does_not_finish_is_cut_at_the_limit(upstream: Upstream) -> None:
+    """Its client sees that the response is not whole."""
+    with start(upstream, shutdown_timeout=1) as gateway, await Peer.connect(gateway.port) as client:
+        await client.send(b"GET / HTTP/1.1\r\nHost: gateway.example\r\n\r\n")
+        server = await upstream.accept()
+        await server.read_head()
+        await server.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n")
+        await client.read_until(b"hello\r\n")
+        began = time.monotonic()
+        gateway.signal()
+        with suppress(ConnectionResetError):
+            assert b"0\r\n\r\n" not in await client.read_to_end()
+        assert 0.9 < time.monotonic() - began < 2
+        await gateway.ended()
+
+
+@pytest.mark.parametrize("loop", LOOPS)
+async def test_an_upgrade_in_progress_gets_its_close_too(upstream: Upstream, loop: Loop) -> None:
+    """A tunnel that opens after the signal is ended as it opens, glued bytes delivered."""
+    with start(upstream, loop) as gateway, await Peer.connect(gateway.port) as client:
+        await client.send(HANDSHAKE)
+        server = await upstream.accept()
+        await server.read_head()
+        gateway.signal()
+        await gateway.records.wait_for(Stopping)
+        await server.send(SWITCHING + frame(b"welcome"))
+        assert (await client.read_head()).startswith(b"HTTP/1.1 101 ")
+        assert await client.read(9) == frame(b"welcome")
+        await expect_going_away(client, masked=False)
+        await expect_going_away(server, masked=True)
+        await answer(client, server)
+        await gateway.ended()
+
+
+@pytest.mark.parametrize("loop", LOOPS)
+async def test_wherever_a_stream_is_cut(upstream: Upstream, loop: Loop) -> None:
+    """A sweep over the cut positions of a stream of frames: each peer gets whole frames, then one Close."""
+    dice = random.Random(11)
+    sizes = (0, 3, 126, 0, 300, 5, 66_000, 1)
+    opcodes = (1, 2, 9, 10, 2, 1, 2, 1)
+    frames = [frame(dice.randbytes(size), opcode=opcode) for size, opcode in zip(sizes, opcodes, strict=True)]
+    stream = b"".join(frames)
+    ends = [sum(map(len, frames[: count + 1])) for count in range(len(frames))]
+    near = {end + offset for end in [0, *ends] for offset in range(-3, 12)}
+    cuts = sorted(cut for cut in near | set(range(0, len(stream), 9_001)) if 0 <= cut < len(stream))
+    with start(upstream, loop) as gateway:
+        tunnels = [await open_tunnel(gateway.port, upstream) for _ in cuts]
+        for cut, (client, server) in zip(cuts, tunnels, strict=True):
+            await server.send(stream[:cut])
+            assert await client.read(cut) == stream[:cut]
+        gateway.signal()
+        await gateway.records.wait_for(Stopping)
+        for cut, (client, server) in zip(cuts, tunnels, strict=True):
+            await server.send(stream[cut:])
+            boundary = next(end for end in [0, *ends] if end >= cut)
+            expected = stream[cut:boundary] + GOING_AWAY
+            assert await client.read(len(expected)) == expected, cut
+            await expect_going_away(server, masked=True)
+            await answer(client, server)
+            client.close()
+        await gateway.ended()
