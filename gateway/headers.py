@@ -6,8 +6,8 @@ value.  What cannot be sent on as it was received is found by `unsendable` and r
 
 import re
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 from typing import Final
-from urllib.parse import unquote_plus
 
 from gateway.events import Headers
 
@@ -43,18 +43,41 @@ _SECRET_FIELDS: Final = frozenset(
     {b"cookie", b"set-cookie", b"authorization", b"proxy-authorization", b"x-api-key"}
 )
 _SECRET_ENDINGS: Final = (b"-token", b"-key")
-_SECRET_QUERY: Final = frozenset(
-    "token access_token id_token key api_key apikey password secret sig signature code".split()
+_SECRET_QUERY: Final = (
+    "token",
+    "access_token",
+    "id_token",
+    "key",
+    "api_key",
+    "apikey",
+    "password",
+    "secret",
+    "sig",
+    "signature",
+    "code",
 )
 _LONGEST_SUBPROTOCOL: Final = 64
-"""A subprotocol's name is shorter than this; what is longer carries a token."""
+"""A subprotocol's name is no longer than this; what is longer carries a token."""
 
-_QUERY_PAIR: Final = re.compile(r"(?<=[?&;])([^=&;#\s]*)=([^&;#\s]*)")
+
+def _in_any_spelling(name: str) -> str:
+    """A pattern for `name` as a url may spell it: each character as it is, or percent-encoded."""
+    return "".join(f"(?:{char}|%{ord(char):02x}|%{ord(char.upper()):02x})" for char in name)
+
+
+# One pass finds the secret pairs and nothing else, those of a url inside a url, encoded or not, included.
+# The names of a fragment count as well: that is where OAuth puts an access_token into a Location.
+_SECRET_PAIR: Final = re.compile(
+    "(?:(?<=[?&;#])|(?<=%3f|%26|%3b|%23))"
+    f"({'|'.join(map(_in_any_spelling, _SECRET_QUERY))})"
+    r"(=|%3d)[^&;#\s]+",
+    re.IGNORECASE | re.ASCII,
+)
 _USERINFO: Final = re.compile(r"(?<=://)([^/?#@\s:]*):[^/?#\s]*@")
 
 
 def members(fields: Iterable[Field], name: bytes) -> list[bytes]:
-    """The members, in lower case, of the comma-separated list in all fields called `name` (RFC 9110 section 5.6.1)."""
+    """The members of the list (RFC 9110 section 5.6.1) in all fields called `name`, in lower case."""
     return [
         member
         for field, value in fields
@@ -88,7 +111,7 @@ def unsendable(fields: Fields) -> str | None:
 
 
 def end_to_end(fields: Fields) -> list[Field]:
-    """The fields that are meant for the other end: without hop-by-hop ones and those that Connection names."""
+    """The fields that are meant for the other end: not hop-by-hop, and not named by Connection."""
     hop_by_hop = HOP_BY_HOP.union(members(fields, b"connection"))
     return [field for field in fields if field[0].lower() not in hop_by_hop]
 
@@ -118,7 +141,7 @@ def for_upstream(
 
 
 def readable(data: bytes) -> str:
-    """Bytes from the wire as text for records and messages; what is not UTF-8 becomes `\\xE9` and the like."""
+    r"""Bytes from the wire as text for records and messages; what is not UTF-8 is written as `\xe9`."""
     return data.decode("utf-8", "backslashreplace")
 
 
@@ -139,20 +162,19 @@ class Secrets:
         """
         if self._show:
             return text
-        return _USERINFO.sub(rf"\1:{REDACTED}@", _QUERY_PAIR.sub(_redact_pair, text))
+        return _USERINFO.sub(rf"\1:{REDACTED}@", _SECRET_PAIR.sub(rf"\1\2{REDACTED}", text))
 
     def subprotocols(self, fields: Fields) -> frozenset[bytes]:
         """The secrets among the subprotocols that a client offers: browsers can send a token nowhere else."""
         if self._show:
             return frozenset()
         offered = [
-            part.strip(b" \t")
+            name
             for value in values(fields, b"sec-websocket-protocol")
             for part in value.split(b",")
+            if (name := part.strip(b" \t"))
         ]
-        after_bearer = {
-            second for first, second in zip(offered, offered[1:], strict=False) if first.lower() == b"bearer"
-        }
+        after_bearer = {second for first, second in pairwise(offered) if first.lower() == b"bearer"}
         return frozenset(after_bearer | {name for name in offered if len(name) > _LONGEST_SUBPROTOCOL})
 
     def subprotocol(self, name: bytes, hidden: frozenset[bytes]) -> str:
@@ -168,8 +190,3 @@ class Secrets:
         if name == b"sec-websocket-protocol":
             return ", ".join(self.subprotocol(part.strip(b" \t"), hidden) for part in value.split(b","))
         return self.text(readable(value))
-
-
-def _redact_pair(pair: re.Match[str]) -> str:
-    name = unquote_plus(pair[1]).lower()
-    return f"{pair[1]}={REDACTED}" if name in _SECRET_QUERY and pair[2] else pair[0]
