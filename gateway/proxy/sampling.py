@@ -3,11 +3,13 @@
 Strategy
     Time is cut into windows of a tenth of a second.  A window may record what the last second has left
     of the rate, so a burst after a quiet time is shown whole.  Once frames have had to be left out,
-    each window gets its tenth of the rate, so that the log keeps moving, and that is shared among the
+    each window gets its part of the rate, so that the log keeps moving, and that is shared among the
     directions as `fair_share` has it: who sends little is shown whole, who sends much gets what is left.
+    A quarter of it is kept for those who did not send in the last window: a message a second is shown
+    whatever floods beside it.
 
 Rules
-    * No more than `rate` ordinary frames within a second.  Close frames and violations, which are the
+    * No more than `rate` ordinary frames within any second.  Close frames and violations, which are the
       last to go, may use as many again.
     * The counts of what is left out are the decoder's, and exact.
 """
@@ -20,7 +22,7 @@ WINDOW: Final = 0.1
 """Seconds."""
 
 _WINDOWS: Final = 10
-"""Windows in a second."""
+"""Windows in a second; one that begins in the middle of a window touches one more."""
 
 _LEAST_SPARE: Final = 100
 """Close frames and violations a second, however low the rate is."""
@@ -44,20 +46,21 @@ def fair_share(budget: int, demands: Sequence[int]) -> int:
 
 
 class Allowance:
-    """What may be recorded in this window, `left`, and what was in those of the last second."""
+    """What may be recorded in this window, `left`, and what was in those before that a second can touch."""
 
     def __init__(self, rate: int) -> None:
         self._rate = rate
-        self._spent: deque[int] = deque([0] * (_WINDOWS - 1), maxlen=_WINDOWS - 1)
+        self._spent: deque[int] = deque([0] * _WINDOWS, maxlen=_WINDOWS)
         self._granted = rate
         self.left = rate
 
     def turn(self, windows: int, *, crowded: bool) -> None:
         """Begin a new window, `windows` after the last one; `crowded` where frames were left out lately."""
-        self._spent.append(self._granted - self.left)
+        # Where the turn comes late, what was spent counts for the last window in which that can have been.
         self._spent.extend([0] * min(windows - 1, _WINDOWS))
+        self._spent.append(self._granted - self.left)
         free = self._rate - sum(self._spent)
-        self._granted = self.left = min(free, max(1, self._rate // _WINDOWS)) if crowded else free
+        self._granted = self.left = min(free, max(1, self._rate // (_WINDOWS + 1))) if crowded else free
 
 
 class Sampler:
@@ -89,17 +92,22 @@ class Sampler:
         self._spare.left -= frames - ordinary
 
     def turn(self, now: float, demands: Sequence[int], omitted: int) -> None:
-        """Begin the window of `now` (seconds, monotonic).
+        """Begin the window of `now` (seconds, monotonic), or go on with it where it has begun already.
 
         `demands` are the frames that each direction sent in the last window, `omitted` how many of all
         these were left out.
         """
         window = int(now / WINDOW)
-        windows, self._window = max(1, window - self._window), window
+        windows, self._window = window - self._window, window
         if not self._limited:
             return
         self._crowded_for = _WINDOWS if omitted else max(0, self._crowded_for - windows)
         crowded = self._crowded_for > 0
-        self._frames.turn(windows, crowded=crowded)
-        self._spare.turn(windows, crowded=False)
-        self.share = fair_share(self._frames.left, demands) if crowded and demands else UNLIMITED
+        if windows > 0:
+            self._frames.turn(windows, crowded=crowded)
+            self._spare.turn(windows, crowded=False)
+        self.share = UNLIMITED
+        if crowded and demands:
+            budget = self._frames.left
+            # With more directions than frames, each may still have one while there is any.
+            self.share = max(1, fair_share(budget - budget // 4, demands))
