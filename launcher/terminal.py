@@ -109,7 +109,7 @@ else:
             settings[3] &= ~(termios.ICANON | termios.ECHO)  # the local flags
             settings[6][termios.VMIN], settings[6][termios.VTIME] = 1, 0
             self._set(settings)
-            if not self._thread.is_alive():
+            if self._thread.ident is None:
                 self._thread.start()
 
         def give_back(self) -> None:

@@ -80,27 +80,6 @@ def ready_url(terminal: Pty) -> str:
     return found[1]
 
 
-def test_the_banner_is_true(site: Site) -> None:
-    """When the banner is there, the URL in it answers with the page; the banner stays in the scrollback."""
-    with site.terminal() as terminal:
-        url = ready(terminal)
-        with urllib.request.urlopen(f"{url}/", timeout=5) as response:
-            assert b"<html" in response.read()
-        terminal.wait_for("GET")
-        for words in (
-            "./config.yaml",
-            "gateway localhost:",
-            f"upstream 127.0.0.1:{site.upstream_port}",
-            "q quit",
-        ):
-            assert words in terminal.text
-        terminal.type("q")
-        assert terminal.wait() == 0
-        assert READY in terminal.text
-        assert "Stopped after" in terminal.text
-        assert restored(terminal)
-
-
 def test_frames_are_shown_as_they_pass(running: tuple[Pty, str]) -> None:
     """Open, frames both ways, close: each on a line of its own; the footer counts."""
     terminal, url = running
@@ -377,23 +356,9 @@ def test_a_job_in_the_background_keeps_its_hands_off(site: Site) -> None:
         terminal.wait_for("status 0")
 
 
-def test_no_color_takes_colours_alone(site: Site) -> None:
-    """With NO_COLOR the live view is there, with bold, without a colour."""
-    with site.terminal(NO_COLOR="1") as terminal:
-        ready(terminal)
-        terminal.wait_for("q quit")
-        terminal.type("q")
-        assert terminal.wait() == 0
-    cells = [cell for row in terminal.screen.buffer.values() for cell in row.values()]
-    assert {cell.fg for cell in cells} | {cell.bg for cell in cells} == {"default"}
-    assert b"\x1b[1m" in terminal.raw
-
-
-@pytest.mark.parametrize("how", ["dumb", "plain"])
-def test_plain_in_a_terminal(site: Site, how: str) -> None:
-    """TERM=dumb and --plain: plain lines, no escape codes, no footer; Ctrl-C stops."""
-    options, term = (["--plain"], "xterm-256color") if how == "plain" else ([], "dumb")
-    with site.terminal(*options, TERM=term) as terminal:
+def test_a_dumb_terminal(site: Site) -> None:
+    """With TERM=dumb there are plain lines, no escape codes, no footer; Ctrl-C stops."""
+    with site.terminal(TERM="dumb") as terminal:
         with websocket(ready(terminal)) as client:
             client.send("hello")
         terminal.wait_for("hello")
@@ -403,18 +368,30 @@ def test_plain_in_a_terminal(site: Site, how: str) -> None:
         assert "Stopped after" in terminal.text
 
 
-def test_an_own_page_and_a_shadowing_folder(site: Site) -> None:
-    """./static/index.html is the page; a folder `gateway` of the user's is not taken for ours."""
+def test_in_a_folder_of_ones_own(site: Site) -> None:
+    """When the banner is there, its URL answers, with the folder's own page; a folder `gateway` is not ours.
+
+    And as NO_COLOR is set, the live view has bold, but no colour.
+    """
     (site.folder / "static").mkdir()
     (site.folder / "static" / "index.html").write_text("<html>mine")
     for name in ("gateway", "demo_upstream"):
         (site.folder / name).mkdir()
         (site.folder / name / "__init__.py").write_text("raise SystemExit('not ours')")
     command = [sys.executable, "-P", *site.up()[1:]]
-    with Pty(command, cwd=site.folder, env=site.env) as terminal:
+    with Pty(command, cwd=site.folder, env={**site.env, "NO_COLOR": "1"}) as terminal:
         url = ready(terminal)
         with urllib.request.urlopen(f"{url}/", timeout=5) as response:
             assert response.read() == b"<html>mine"
-        assert "./static/index.html" in terminal.text
+        terminal.wait_for("GET")
+        upstream = f"upstream 127.0.0.1:{site.upstream_port}"
+        for words in ("./config.yaml", "./static/index.html", "gateway localhost:", upstream, "q quit"):
+            assert words in terminal.text
+        cells = [cell for row in terminal.screen.buffer.values() for cell in row.values()]
+        assert {cell.fg for cell in cells} | {cell.bg for cell in cells} == {"default"}
+        assert b"\x1b[1m" in terminal.raw
         terminal.type("q")
         assert terminal.wait() == 0
+        assert READY in terminal.text
+        assert "Stopped after" in terminal.text
+        assert restored(terminal)

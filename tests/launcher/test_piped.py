@@ -1,0 +1,147 @@
+"""`aileron-demo up` for programs: pipes, JSON, readers that stop reading or go away."""
+
+import json
+import queue
+import re
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from websockets.sync.client import connect
+
+from gateway.events import decode
+from tests.launcher.conftest import Site, children_of, wait_until_gone
+
+
+class Lines:
+    """The lines of a stream, as they come."""
+
+    def __init__(self, process: "subprocess.Popen[bytes]") -> None:
+        assert process.stdout is not None
+        self._stdout = process.stdout
+        self._lines: queue.SimpleQueue[bytes] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._read)
+        self._thread.start()
+        self.seen: list[bytes] = []
+
+    def _read(self) -> None:
+        for line in self._stdout:
+            self._lines.put(line)
+
+    def until(self, what: bytes) -> bytes:
+        """Read up to the line that contains `what`."""
+        while True:
+            self.seen.append(self._lines.get(timeout=15))
+            if what in self.seen[-1]:
+                return self.seen[-1]
+
+    def rest(self) -> list[bytes]:
+        """All lines, once the stream has ended."""
+        self._thread.join(15)
+        while not self._lines.empty():
+            self.seen.append(self._lines.get())
+        return self.seen
+
+
+def test_json(site: Site) -> None:
+    """JSON lines and nothing else on stdout: the gateway's records and ours; words for people on stderr."""
+    with site.piped("--json", "--preview", "10") as process:
+        lines = Lines(process)
+        ready: dict[str, Any] = json.loads(lines.until(b'"event":"ready"'))
+        url = ready["gateway"][0]
+        with connect(url.replace("http", "ws") + "/echo", compression=None) as client:
+            client.send("good morning, everybody")
+            client.recv(timeout=5)
+        lines.until(b'"event":"close"')
+        process.send_signal(signal.SIGINT)
+        records: list[dict[str, Any]] = [json.loads(line) for line in lines.rest()]
+        assert process.wait(10) == 0
+        assert process.stderr is not None
+        words = process.stderr.read().decode()
+    assert ready["upstream"] == f"http://127.0.0.1:{site.upstream_port}"
+    events = [record["event"] for record in records]
+    assert events[:2] == ["child", "child"]
+    assert events[-1] == "summary"
+    assert {"listening", "ready", "open", "frame", "close", "stopping"} <= set(events)
+    own = ("child", "ready", "summary")
+    for line, record in zip(lines.seen, records, strict=True):
+        assert {"event", "time", "t_ns"} <= set(record)
+        if record["event"] not in own:
+            decode(line)
+    first = next(record for record in records if record["event"] == "frame")
+    assert (first["from"], first["text"], first["truncated"]) == ("client", "good morni", True)
+    children = [(each["name"], each["state"], each["status"]) for each in records if each["event"] == "child"]
+    assert [each for each in children if each[1] == "exited"] == [
+        ("gateway", "exited", 0),
+        ("upstream", "exited", 0),
+    ]
+    frames = [record for record in records if record["event"] == "frame"]
+    summary = records[-1]
+    for side in ("client", "upstream"):
+        sent = [frame for frame in frames if frame["from"] == side]
+        size = sum(frame["len"] + frame["header_len"] for frame in sent)
+        assert summary[side] == {"frames": len(sent), "bytes": size}
+    assert summary["connections"] == 1
+    assert f"{url}/" in words
+    assert "Stopped after" in words
+
+
+def test_a_reader_that_goes_away(site: Site) -> None:
+    """`up | head`: when the reader has had enough, all ends cleanly, with plain lines up to there."""
+    with site.piped("--filter", "!op:ping") as process:
+        assert process.stdout is not None
+        seen = b""
+        while not (found := re.search(rb"Open +(http://\S+)/ ", seen)):
+            seen += process.stdout.readline()
+        assert b"\x1b" not in seen
+        children = children_of(process.pid)
+        process.stdout.close()
+        with connect(found[1].decode().replace("http", "ws") + "/ws") as client:
+            client.send("is anybody there?")
+            assert process.wait(10) == 0
+        wait_until_gone(list(children.values()), 0.5)
+
+
+@pytest.fixture(params=["--json", "--plain"])
+def stuck(request: pytest.FixtureRequest, site: Site) -> Iterator["tuple[subprocess.Popen[bytes], str]"]:
+    """A kit whose reader stopped reading at the banner, as `less` does; and its URL."""
+    with site.piped(request.param) as process:
+        assert process.stdout is not None
+        seen = b""
+        pattern = rb'"gateway":\["(http://[^"]+)"' if request.param == "--json" else rb"Open +(http://\S+)/ "
+        while not (found := re.search(pattern, seen)):
+            seen += process.stdout.readline()
+        yield process, found[1].decode()
+
+
+def test_a_reader_that_stops_reading(stuck: "tuple[subprocess.Popen[bytes], str]") -> None:
+    """The traffic runs on, memory does not grow with it, and a signal still ends everything in time."""
+    process, url = stuck
+    with connect(url.replace("http", "ws") + "/echo", compression=None) as client:
+        for _ in range(6):
+            for _ in range(1000):
+                client.send("x" * 100)
+            for _ in range(1000):
+                client.recv(timeout=10)
+    began = time.monotonic()
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(10) == 0
+    assert time.monotonic() - began < 4
+
+
+def test_a_wrong_start_in_json(site: Site) -> None:
+    """What goes wrong is told on stderr, stdout has the records of it, and the status is 1."""
+    (site.folder / "static").mkdir()
+    with site.piped("--json", "--allow-origin", "nonsense") as process:
+        out, err = process.communicate(timeout=15)
+    assert process.returncode == 2
+    records = [json.loads(line) for line in out.splitlines()]
+    assert ("upstream", "exited", 2) in [
+        (each["name"], each["state"], each["status"]) for each in records if each["event"] == "child"
+    ]
+    assert b"The demo upstream could not start" in err
+    assert b"nonsense" in err
