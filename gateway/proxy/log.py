@@ -57,6 +57,10 @@ _PAUSE: Final = 0.01
 _NS: Final = 1_000_000_000
 
 
+Wall = Callable[[int], str]
+"""Turns monotonic nanoseconds into a record's `time`."""
+
+
 class Tap:
     """One direction of a tunnel as the log sees it.
 
@@ -124,7 +128,7 @@ class Tap:
         self.report_omitted()
         self._log.deactivate(self)
 
-    def describe(self, frame: SeenFrame, wall: Callable[[int], str]) -> list[Event]:
+    def describe(self, frame: SeenFrame, wall: Wall) -> list[Event]:
         """The records of a frame.  The writer's."""
         preview = self._previewer.show(frame)
         at = wall(frame.t_ns)
@@ -179,7 +183,8 @@ class EventLog:
         self._put_cost = 0
         self._written_cost = 0  # the writer's
         self._left_out = 0
-        self._active: list[Tap] = []
+        self._active: dict[Tap, None] = {}
+        """The directions with frames in this window, in the order in which they came."""
         self._timer: asyncio.TimerHandle | None = None
         self._wake = threading.Event()
         self._ending = threading.Event()
@@ -247,13 +252,13 @@ class EventLog:
             self._timer = loop.call_later(WINDOW, self._turn)
         tap.active = True
         tap.room = self.sampler.share
-        self._active.append(tap)
+        self._active[tap] = None
 
     def deactivate(self, tap: Tap) -> None:
         """`tap` has no more frames."""
         if tap.active:
             tap.active = False
-            self._active.remove(tap)
+            self._active.pop(tap, None)
 
     async def close(self, limit: float) -> None:
         """Write what is waiting, as far as that goes within `limit` seconds."""
@@ -272,7 +277,7 @@ class EventLog:
 
     def _turn(self) -> None:
         """Begin a new window; where the last one saw no frames, wait for one that does."""
-        taps, self._active = self._active, []
+        taps, self._active = self._active, {}
         loop = asyncio.get_running_loop()
         demands, omitted = [], 0
         for tap in taps:
@@ -280,7 +285,7 @@ class EventLog:
             omitted += left_out
             if demand:
                 demands.append(demand)
-                self._active.append(tap)
+                self._active[tap] = None
             else:
                 tap.active = False
                 tap.room = 1
@@ -314,16 +319,24 @@ class EventLog:
             cost = 0
             for _ in range(min(len(self._queue), 256)):
                 tap, item, t_ns = self._queue.popleft()
-                if isinstance(item, SeenFrame):
-                    assert tap is not None
-                    cost += _RECORD_COST + len(item.kept)
-                    records = tap.describe(item, wall) if self._output is not None else []
-                else:
-                    cost += _RECORD_COST
-                    records = [item(wall(t_ns), t_ns)]
-                lines += [self._line(record) for record in records if self._tells(record)]
+                cost += _RECORD_COST + (len(item.kept) if isinstance(item, SeenFrame) else 0)
+                if self._output is not None:
+                    lines += self._lines(tap, item, t_ns, wall)
             self._write(b"".join(lines))
             self._written_cost += cost
+
+    def _lines(self, tap: Tap | None, item: SeenFrame | Made, t_ns: int, wall: Wall) -> list[bytes]:
+        """What is written for one item of the queue."""
+        try:
+            if isinstance(item, SeenFrame):
+                assert tap is not None
+                records = tap.describe(item, wall)
+            else:
+                records = [item(wall(t_ns), t_ns)]
+            return [self._line(record) for record in records if self._tells(record)]
+        except Exception as error:  # noqa: BLE001 - a record that cannot be told costs its line, not the log
+            message = f"a record could not be told: {type(error).__name__}: {error!a}"
+            return [self._line(Error(time=wall(t_ns), t_ns=t_ns, message=message))]
 
     def _tells(self, record: Event) -> bool:
         return self.watching or isinstance(record, Listening | Stopping | Error)
