@@ -143,4 +143,4 @@ else:
         try:
             return os.tcgetpgrp(descriptor) == os.getpgrp()
         except OSError:
-            return False
+            return True  # not the terminal that controls us: no shell has a say in who uses it
