@@ -91,16 +91,25 @@ class Connection:
 class Connections:
     """What all connections share: their limits, and the word that the server stops."""
 
-    def __init__(self, *, heartbeat: float = 20.0, stall: float = 60.0, patience: float = 1.0) -> None:
-        """Make the limits, in seconds.
+    def __init__(
+        self,
+        *,
+        heartbeat: float = 20.0,
+        stall: float = 60.0,
+        patience: float = 1.0,
+        max_message: int = MAX_MESSAGE,
+    ) -> None:
+        """Make the limits, all but the last in seconds.
 
         heartbeat: silence until a ping; a peer whose pong takes longer than half of it is dead.
         stall: the longest that one send may wait for the peer to read.
         patience: how long a stop waits for a peer's Close.
+        max_message: bytes of the largest message that is taken in.
         """
         self._heartbeat = heartbeat
         self._stall = stall
         self._patience = patience
+        self._max_message = max_message
         self._stopping = asyncio.Event()
         self._farewells: set[asyncio.Task[None]] = set()
 
@@ -120,7 +129,7 @@ class Connections:
         """
         response = web.WebSocketResponse(
             heartbeat=self._heartbeat,
-            max_msg_size=MAX_MESSAGE,
+            max_msg_size=self._max_message,
             timeout=self._patience,
             autoclose=False,
             protocols=_offered(request)[:1],

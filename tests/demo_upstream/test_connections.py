@@ -7,8 +7,9 @@ import aiohttp
 import pytest
 from aiohttp import WSMsgType
 from websockets.asyncio.client import connect
+from websockets.exceptions import ConnectionClosedError
 
-from demo_upstream.connections import MAX_MESSAGE, Connections
+from demo_upstream.connections import Connections
 from tests.demo_upstream.running import PATIENCE, DemoUpstream, serving
 
 HANDSHAKE = (
@@ -95,16 +96,21 @@ async def _close_code(client: aiohttp.ClientWebSocketResponse) -> int | None:
     return client.close_code
 
 
-async def test_a_message_beyond_the_limit() -> None:
-    """A frame that announces more than the limit is answered with Close 1009, before it has arrived."""
-    async with asyncio.timeout(PATIENCE), serving(Connections(patience=0.2)) as url:
-        reader, writer = await _raw(url, b"/echo")
-        await reader.readuntil(b"\r\n\r\n")
-        writer.write(b"\x82\xff" + (MAX_MESSAGE + 1).to_bytes(8, "big") + bytes(4))
-        frame = await reader.readexactly(4)
-        assert frame[0] == 0x88
-        assert int.from_bytes(frame[2:4], "big") == 1009
-        writer.close()
+@pytest.mark.parametrize("compression", [None, "deflate"])
+async def test_a_message_beyond_the_limit(compression: str | None) -> None:
+    """A message that is too long, or would be when inflated, is answered with Close 1009."""
+    async with (
+        asyncio.timeout(PATIENCE),
+        serving(Connections(patience=0.2, max_message=1000)) as url,
+        connect(f"{url.replace('http', 'ws')}/echo", compression=compression) as client,
+    ):
+        await client.send("x" * 999)
+        assert await client.recv() == "x" * 999
+        await client.send("x" * 2000)
+        with pytest.raises(ConnectionClosedError) as closed:
+            await client.recv()
+        assert closed.value.rcvd is not None
+        assert closed.value.rcvd.code == 1009
 
 
 @pytest.mark.parametrize("path", ["/ws", "/echo"])
