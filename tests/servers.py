@@ -153,9 +153,9 @@ class Upstream:
         """Listen no more."""
         self._sock.close()
 
-    async def accept(self) -> Peer:
+    async def accept(self, *, patience: float = PATIENCE) -> Peer:
         """The next connection; closed with this server at the latest."""
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(patience):
             sock, _ = await asyncio.get_running_loop().sock_accept(self._sock)
         self._peers.append(Peer(sock))
         return self._peers[-1]

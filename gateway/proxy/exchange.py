@@ -107,6 +107,7 @@ class _Upload:
 
     async def pieces(self) -> AsyncIterator[bytes]:
         request = self._request
+        yield b""  # so that the head goes out now, and not with the first piece
         if request.version >= (1, 1) and b"100-continue" in members(request.raw_headers, b"expect"):
             # Only now is it known that somebody will take the body (RFC 9110 section 10.1.1).
             await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")

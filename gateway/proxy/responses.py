@@ -20,6 +20,7 @@ from multidict import CIMultiDict
 
 from gateway.headers import Field, Fields, end_to_end, members, unsendable, values
 from gateway.proxy.dial import UpstreamError
+from gateway.proxy.tunnel import reset
 
 _NO_BODY: Final = frozenset({204, 304})
 """Statuses whose responses have no body, whatever their fields say (RFC 9112 section 6.3)."""
@@ -158,8 +159,12 @@ async def redirect(request: web.BaseRequest, status: int, location: str) -> Done
 
 def cut(request: web.BaseRequest) -> None:
     """Cut the client's connection, so that nobody takes for whole what is not."""
-    if request.transport is not None:
+    if request.transport is None:
+        return
+    if request.version >= (1, 1):
         request.transport.abort()
+    else:
+        reset(request.transport)  # a FIN might be the end of the body
 
 
 async def _start(request: web.BaseRequest, head: Head, headers: CIMultiDict[str]) -> bool:

@@ -48,7 +48,7 @@ class Gateway:
         self._signals: asyncio.Queue[str] = asyncio.Queue()
 
     def signal(self, name: str) -> None:
-        """Stop; the second time, at once.  `name` is told in the log.  The loop's thread alone may call it."""
+        """Stop; the second time, at once.  `name` goes into the log.  For the loop's own thread alone."""
         self._signals.put_nowait(name)
 
     async def run(self) -> None:

@@ -81,6 +81,15 @@ def _forward_watched(write: Callable[[bytes], object], tap: Tap) -> Generator[No
         plain = decoder.plain
 
 
+def reset(transport: asyncio.Transport) -> None:
+    """Close a connection with a RST, where the system lets us."""
+    sock = transport.get_extra_info("socket")
+    if sock is not None:
+        with suppress(OSError):  # the connection has gone already, or the system has no such option
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
+    transport.abort()
+
+
 class Leg(asyncio.Protocol):
     """One connection of a tunnel, as its transport sees it."""
 
@@ -123,11 +132,7 @@ class Leg(asyncio.Protocol):
     def reset(self) -> None:
         """Close with a RST, where the system lets us."""
         if not self.lost:
-            sock = self.transport.get_extra_info("socket")
-            if sock is not None:
-                with suppress(OSError):  # the connection has gone already, or the system has no such option
-                    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
-            self.transport.abort()
+            reset(self.transport)
 
     def end(self) -> None:
         """Pass on that nothing more will be written here."""
