@@ -46,7 +46,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = _parser().parse_args(argv)
     _log_to_stderr()
     _raise_file_limit()
-    page = choose_page(Path.cwd())
+    page = choose_page()
     if not page.is_file():
         return _cannot_start(f"there is no page at {page}")
     try:

@@ -120,9 +120,12 @@ class Connections:
             await asyncio.wait(self._farewells)
 
     @asynccontextmanager
-    async def accept(self, request: web.Request) -> AsyncIterator[tuple[web.WebSocketResponse, Connection]]:
+    async def accept(
+        self, request: web.Request, *, compress: bool
+    ) -> AsyncIterator[tuple[web.WebSocketResponse, Connection]]:
         """Answer an opening handshake; the connection lasts as long as the `async with` block.
 
+        With `compress`, permessage-deflate (RFC 7692) is agreed to where the client offers it.
         Of the subprotocols that the client offers the first is agreed to, since browsers fail a connection
         where none is.  The loss of the connection ends the block without an exception.  Raises
         web.HTTPException where the request is not a handshake of version 13 (RFC 6455 section 4.2).
@@ -132,6 +135,7 @@ class Connections:
             max_msg_size=self._max_message,
             timeout=self._patience,
             autoclose=False,
+            compress=compress,
             protocols=_offered(request)[:1],
         )
         if not response.can_prepare(request):

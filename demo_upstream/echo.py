@@ -13,7 +13,7 @@ class Echo:
 
     async def handle(self, request: web.Request) -> web.WebSocketResponse:
         """Send each message back, text as text and binary as binary, before the next is read."""
-        async with self._connections.accept(request) as (response, connection):
+        async with self._connections.accept(request, compress=True) as (response, connection):
             async for message in connection.messages():
                 await connection.send(message)
         return response

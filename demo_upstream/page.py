@@ -35,10 +35,10 @@ def packaged_page() -> Path:
     return inside if inside.is_file() else package.parent / "static" / "index.html"
 
 
-def choose_page(folder: Path) -> Path:
-    """People's own page, `static/index.html` of `folder`, where there is one; else the packaged one."""
-    own = folder / "static" / "index.html"
-    return own if own.is_file() else packaged_page()
+def choose_page() -> Path:
+    """People's own page, `static/index.html` of the working directory, or else the packaged one."""
+    own = Path("static", "index.html")
+    return own.absolute() if own.is_file() else packaged_page()
 
 
 class Page:

@@ -39,6 +39,13 @@ async def test_greeting_then_replies_in_order(demo: DemoUpstream) -> None:
     assert replies == [reply_to(message) for message in ("one", b"12", "zwölf", "")]
 
 
+async def test_frames_are_as_long_as_their_text(demo: DemoUpstream) -> None:
+    """Compression, though offered, is not agreed to: this is the server whose frames people look at."""
+    async with connect(f"ws://127.0.0.1:{demo.port}/ws", compression="deflate") as client:
+        assert client.response is not None
+        assert "Sec-WebSocket-Extensions" not in client.response.headers
+
+
 async def test_the_beat(demo: DemoUpstream) -> None:
     """Ticks tell consecutive seconds, each just as that second begins."""
     told: list[tuple[float, float]] = []

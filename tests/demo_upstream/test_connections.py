@@ -104,6 +104,8 @@ async def test_a_message_beyond_the_limit(compression: str | None) -> None:
         serving(Connections(patience=0.2, max_message=1000)) as url,
         connect(f"{url.replace('http', 'ws')}/echo", compression=compression) as client,
     ):
+        assert client.response is not None
+        assert ("Sec-WebSocket-Extensions" in client.response.headers) == (compression is not None)
         await client.send("x" * 999)
         assert await client.recv() == "x" * 999
         await client.send("x" * 2000)

@@ -118,10 +118,11 @@ async def test_no_other_file(demo: DemoUpstream, path: str) -> None:
     )
 
 
-def test_which_page(tmp_path: Path) -> None:
+def test_which_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A folder's own page goes before the packaged one."""
-    assert choose_page(tmp_path) == packaged_page() == ROOT / "static" / "index.html"
+    monkeypatch.chdir(tmp_path)
+    assert choose_page() == packaged_page() == ROOT / "static" / "index.html"
     own = tmp_path / "static" / "index.html"
     own.parent.mkdir()
     own.write_text("mine")
-    assert choose_page(tmp_path) == own
+    assert choose_page() == own
