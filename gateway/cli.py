@@ -68,6 +68,7 @@ def _count(text: str) -> int:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; its exit status is 0 after a stop, 1 for what went wrong, 2 for wrong usage."""
     options = parser().parse_args(arguments)
+    _keep_standard_descriptors()
     try:
         config = load([options.file])
     except ConfigError as error:
@@ -118,6 +119,16 @@ def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
     except ImportError:
         return None
     return factory
+
+
+def _keep_standard_descriptors() -> None:
+    """Put the null device where a standard stream is closed, so that no socket gets its number.
+
+    libuv ends the process where it has to close one of these numbers.
+    """
+    while (descriptor := os.open(os.devnull, os.O_RDWR)) < 3:
+        pass
+    os.close(descriptor)
 
 
 def _raise_file_limit() -> None:

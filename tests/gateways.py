@@ -74,6 +74,8 @@ class Records:
         self._all: list[Event] = []
         self._lock = threading.Lock()
         self._waiting: list[tuple[type[Record], Callable[[], None]]] = []
+        self._reading = threading.Event()
+        self._reading.set()
         self._started = threading.Event()
         self._ended = False
 
@@ -81,11 +83,20 @@ class Records:
         """Take lines until there are no more.  The thread's."""
         with file:
             for line in file:
+                self._reading.wait()
                 self._take(line)
         with self._lock:
             self._ended = True
             self._wake(Record)
         self._started.set()
+
+    def pause(self) -> None:
+        """Read no more lines for now."""
+        self._reading.clear()
+
+    def go_on(self) -> None:
+        """Read again."""
+        self._reading.set()
 
     def port(self) -> int:
         """Where the gateway listens, as soon as its first line tells it."""
