@@ -67,11 +67,11 @@ class Screen:
         self._output.write(f"{_BEGIN}{above}{text}{below}{_END}".encode(errors="replace"))
 
     def leave(self, lines: Sequence[Text], width: int) -> None:
-        """Take the footer away, put `lines` in its place, and give the terminal back."""
+        """Take the footer away, give the terminal back, and put `lines` there, which it may fold."""
         above = self._back(width)
         text = "".join(f"{self._ansi(line)}\r\n" for line in lines)
         self._footer = []
-        self._output.write(f"{above}{text}{_LEAVE}".encode(errors="replace"))
+        self._output.write(f"{above}{_LEAVE}{text}".encode(errors="replace"))
 
     def _back(self, width: int) -> str:
         """Return what goes to the footer's beginning and erases it."""

@@ -31,6 +31,7 @@ def run(options: Options, version: str) -> int:
     except KitError as error:
         sys.stderr.write(f"aileron-demo up: {error}\n")
         return 2
+    _open_standard_streams()
     inbox: queue.SimpleQueue[Message] = queue.SimpleQueue()
     out = Output(STDOUT, on_broken=lambda: inbox.put(Gone()))
     words = Output(STDERR, on_broken=lambda: None)
@@ -56,6 +57,13 @@ def run(options: Options, version: str) -> int:
             out.close(FLUSH)
             words.close(FLUSH)
     return supervisor.status
+
+
+def _open_standard_streams() -> None:
+    """Open what whoever started us has closed: no pipe of ours may become stdin, stdout or stderr."""
+    while (descriptor := os.open(os.devnull, os.O_RDWR)) <= STDERR:
+        pass
+    os.close(descriptor)
 
 
 def _is_terminal() -> bool:

@@ -38,6 +38,11 @@ class Site:
         addr = f"127.0.0.1:{self.upstream_port}"
         return [sys.executable, "-m", "launcher", "up", "--upstream-addr", addr, *options]
 
+    def free_port(self) -> int:
+        """A port that was free a moment ago."""
+        with reserved_port() as port:
+            return port
+
     @property
     def env(self) -> dict[str, str]:
         """An environment in which the checkout is found, and nothing of the developer's terminal."""

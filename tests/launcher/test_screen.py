@@ -93,11 +93,11 @@ def test_leaving_gives_the_terminal_back(emulator: Emulator) -> None:
     """Where the footer was there are the last lines; cursor and wrapping are as before."""
     emulator.screen.draw([Text("one")], FOOTER, 40)
     assert (emulator.display[0], emulator.terminal.cursor.hidden) == ("one", True)
-    emulator.screen.leave([Text("bye")], 40)
-    assert emulator.display == ["one", "bye"]
+    emulator.screen.leave([Text("bye " * 11)], 40)
+    assert emulator.display == ["one", "bye " * 9 + "bye", "bye"]
     assert emulator.terminal.cursor.hidden is False
     assert pyte.modes.DECAWM in emulator.terminal.mode
-    assert (emulator.terminal.cursor.x, emulator.terminal.cursor.y) == (0, 2)
+    assert (emulator.terminal.cursor.x, emulator.terminal.cursor.y) == (0, 3)
 
 
 def test_clearing(emulator: Emulator) -> None:

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.events import Event, SideTotals
+from gateway.text import escape
 from launcher import view
 from launcher.session import Session, fold
 from tests.launcher import records
@@ -32,7 +33,7 @@ def test_a_record_is_one_line_of_the_width(width: int, text: str, opcode: str) -
     ):
         drawn = view.record(event, width)
         assert drawn.cell_len <= width
-        assert all(character.isprintable() or character.isspace() for character in drawn.plain)
+        assert drawn.plain == escape(drawn.plain)
         assert len(drawn.plain.splitlines()) == 1
 
 
