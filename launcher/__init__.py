@@ -4,18 +4,23 @@ From the outside in:
 
     cli         the command line: `up` and `init`, and the messages for what is wrong with it
     files       where config.yaml and the page come from, and what `init` writes
-    kit         what `up` is about to start, worked out from options and config
+    kit         what `up` is about to start, worked out from options and config before anything runs
+    up          the parts put together, and the exit status
     supervisor  start, readiness, first exit ends all, stop
     child       one child process → typed messages
-    readiness   does a child itself answer at its address?
-    printers    messages → lines: for a terminal, for a pipe, as JSON
+    lifeline    how children learn that the launcher is gone
+    readiness   whether a child itself answers at its address
+    signals     signals → typed messages
+    terminal    keys → typed messages, and the terminal as it was afterwards
+    printers    messages → lines: plain ones, JSON
+    live        messages → what a terminal shows: sampling, pause, filter, keys
     screen      the one owner of the terminal: scrollback above, a live footer below
-    terminal    keys in, and the terminal as it was afterwards
     output      a thread that writes, so that a slow reader never holds the launcher up
 
     session     pure: what has happened so far, folded from the records
-    view        pure: session → what rich draws
-    filter      pure: the small expression that chooses lines
+    view        pure: records, banner, summary → what rich draws
+    footer      pure: session → the live lines at the bottom
+    filter      pure: the small expression that chooses records
     keys        pure: bytes from a terminal → keys; the one-line editor
     events      the launcher's own records, beside the gateway's
 
