@@ -128,14 +128,13 @@ class Supervisor:
         lifeline = Lifeline()
         try:
             for part in self._kit.parts:
-                self._start(part, lifeline)
+                if not self._stopping:
+                    self._start(part, lifeline)
             while any(running.state != "exited" for running in self._running.values()):
                 self._deal(self._next())
                 self._look_after(self._clock())
         except KeyboardInterrupt:
             self.status = 130
-        except OSError as error:
-            self._fail(f"a child could not be started: {error}")
         finally:
             for running in self._running.values():
                 running.child.kill()
@@ -144,7 +143,11 @@ class Supervisor:
         self._summarize(began)
 
     def _start(self, part: Part, lifeline: Lifeline) -> None:
-        child = Child(part.name, part.command, put=self._inbox.put, lifeline=lifeline)
+        try:
+            child = Child(part.name, part.command, put=self._inbox.put, lifeline=lifeline)
+        except OSError as error:
+            self._fail(f"the {part.name} could not be started: {error}")
+            return
         self._running[part.name] = _Running(child, part, began=self._clock())
         self._enter(part.name, "starting")
 
