@@ -89,13 +89,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 async def _serve(config: Config, log: EventLog, secrets: Secrets) -> None:
-    gateway = Gateway(config, log, secrets)
     loop = asyncio.get_running_loop()
+    # First, since it may raise.  By the time the loop comes to the call, there is a gateway.
+    lifeline.watch(lambda: _on_lifeline_lost(loop, lambda: gateway.signal("lifeline")))
+    gateway = Gateway(config, log, secrets)
     for name in ("SIGINT", "SIGTERM", "SIGBREAK"):
         number = getattr(signal, name, None)
         if number is not None:
             _on_signal(loop, number, partial(gateway.signal, name))
-    lifeline.watch(lambda: _on_lifeline_lost(loop, gateway))
     await gateway.run()
 
 
@@ -107,9 +108,9 @@ def _on_signal(loop: asyncio.AbstractEventLoop, number: signal.Signals, act: Cal
         signal.signal(number, lambda _number, _frame: loop.call_soon_threadsafe(act))
 
 
-def _on_lifeline_lost(loop: asyncio.AbstractEventLoop, gateway: Gateway) -> None:
+def _on_lifeline_lost(loop: asyncio.AbstractEventLoop, act: Callable[[], None]) -> None:
     with suppress(RuntimeError):  # the loop has ended already
-        loop.call_soon_threadsafe(gateway.signal, "lifeline")
+        loop.call_soon_threadsafe(act)
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:

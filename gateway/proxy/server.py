@@ -52,14 +52,18 @@ class Gateway:
         self._signals.put_nowait(name)
 
     async def run(self) -> None:
-        """Serve until `signal` is called.  Raises ListenError where an address cannot be had."""
+        """Serve until `signal` is called; without servers, not at all.
+
+        Raises ListenError where an address cannot be had.
+        """
         asyncio.get_running_loop().set_exception_handler(self._complain)
         try:
             for server in self._config.servers:
                 self._listeners.append(await _Listener.open(self._config, server, self._proxy))
             for listener in self._listeners:
                 await listener.start()
-            await self._stop(await self._signals.get())
+            if self._listeners:
+                await self._stop(await self._signals.get())
         finally:
             for listener in self._listeners:
                 listener.close()
