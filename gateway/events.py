@@ -230,7 +230,7 @@ def encode(record: Record) -> bytes:
 def decode(line: bytes | str) -> Event:
     """The record that a line of `encode` stands for.
 
-    Raises msgspec.DecodeError (a ValueError) where the line is not one.
+    Raises msgspec.DecodeError where the line is not one.
     """
     event: Event = _decoder.decode(line)
     return event

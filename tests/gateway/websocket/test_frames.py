@@ -158,6 +158,33 @@ def test_byte_by_byte_gives_the_same(sent: list[Wire], sender: Side, deflate: bo
     assert counts(decoders[1]) == counts(decoders[0])
 
 
+def test_frames_know_their_message() -> None:
+    """A continuation is what its message is, compressed or not, across control frames, and until its end."""
+    sent = [
+        ours("client", TEXT, fin=False, rsv=4),
+        ours("client", PING),
+        ours("client", CONTINUATION, fin=False),
+        ours("client", CONTINUATION),
+        ours("client", BINARY, fin=False),
+        ours("client", CONTINUATION),
+        ours("client", TEXT, fin=False, rsv=4),
+        ours("client", CONTINUATION),
+        ours("client", CONTINUATION),
+    ]
+    seen = read(Decoder("client", preview=PREVIEW, deflate=True), [b"".join(wire.data for wire in sent)])
+    assert [(frame.message, frame.compressed) for frame in seen] == [
+        (TEXT, True),
+        (PING, False),
+        (TEXT, True),
+        (TEXT, True),
+        (BINARY, False),
+        (BINARY, False),
+        (TEXT, True),
+        (TEXT, True),
+        (0, False),
+    ]
+
+
 def test_a_frame_is_told_once_its_preview_is_complete() -> None:
     """A reader need not wait for the rest of a large payload."""
     data = ours("client", BINARY, b"x" * 1000).data
@@ -296,6 +323,19 @@ def test_what_is_skipped_is_unremarkable(sender: Side) -> None:
             assert stepped.frames == unremarkable
 
 
+@pytest.mark.parametrize(("length", "skipped"), [(0, 0), (125, 0), (126, 1), (127, 1), (65535, 1)])
+@pytest.mark.parametrize("sender", SIDES)
+def test_longer_frames_are_skipped_too(sender: Side, length: int, skipped: int) -> None:
+    """Where 16 bits are the right form for their length, and where they are all there."""
+    data = ours(sender, TEXT, bytes(length), form=2).data
+    for rest in (b"", b"\x81", b"\x82\xfe\x01"):
+        decoder = Decoder(sender, preview=PREVIEW)
+        assert decoder.skip(data + rest) == skipped * len(data)
+        assert (decoder.omitted_frames, decoder.omitted_bytes) == (skipped, skipped * len(data))
+    for end in (1, 2, 3, len(data) - 1):
+        assert Decoder(sender, preview=PREVIEW).skip(data[:end]) == 0
+
+
 plain_wires = st.builds(
     Wire,
     opcode=st.sampled_from([TEXT, BINARY, PING]),
@@ -372,6 +412,16 @@ def test_the_way_to_the_boundary(sent: list[Wire], sender: Side, position: int, 
     assert ahead == min(following - position, len(rest))
     decoder.receive_data(rest[:ahead], 0)
     assert decoder.at_boundary == (position + ahead in edges)
+
+
+@pytest.mark.parametrize("held", range(1, 14))
+def test_the_way_to_the_boundary_from_within_the_longest_header(held: int) -> None:
+    """The header may be cut anywhere; what is at hand completes it."""
+    data = ours("client", BINARY, bytes(1 << 16)).data
+    decoder = Decoder("client", preview=PREVIEW)
+    decoder.receive_data(data[:held], 0)
+    assert decoder.to_boundary(data[held:] + b"next") == len(data) - held
+    assert decoder.to_boundary(data[held:14]) == 14 - held
 
 
 def test_behind_a_length_that_cannot_be_walked_there_is_no_boundary() -> None:

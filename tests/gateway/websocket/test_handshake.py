@@ -412,6 +412,7 @@ def test_an_answer_is_known_by_its_first_bytes() -> None:
         (SWITCHING + b"\r\nA: b\rC: d\r\n\r\n", "control character"),
         (SWITCHING + b"\r\nA: b\nC: d\r\n\r\n", "control character"),
         (SWITCHING + b"\r\nA: b\x7f\r\n\r\n", "control character"),
+        (SWITCHING + b"\r\nA: b\x0c\r\n\r\n", "control character"),
         (SWITCHING + b"\r\nA\x00: b\r\n\r\n", "not a token"),
         (SWITCHING + b"\r\n\xc3\xa9: b\r\n\r\n", "not a token"),
         (SWITCHING + b"\nA: b\n\n", "CR LF"),
@@ -457,6 +458,15 @@ def test_the_longest_head(size: int) -> None:
     assert len(data) == size + 5
     kinds = {whole(*read(cut(data, places)))[0] for places in ([], [100], [size - 3], [size - 1, size])}
     assert kinds == {"101" if size == 64 * 1024 else "nonsense"}
+
+
+def test_interim_responses_up_to_the_bound() -> None:
+    """What begins where the bound lies is read by its first bytes, in any pieces."""
+    before = b"HTTP/1.1 103\r\nA: ".ljust(64 * 1024 - 4, b"x") + b"\r\n\r\n"
+    assert len(before) == 64 * 1024
+    assert whole(*read([before + b"HTTP/1.1 200 OK"])) == ("ordinary", b"HTTP/1.1 200 OK")
+    assert whole(*read([before, b"HTTP/1.1 2", b"00 OK"])) == ("ordinary", b"HTTP/1.1 200 OK")
+    assert whole(*read([before, b"HTTP/1.1 1"]))[0] == "nonsense"
 
 
 heads = st.lists(
