@@ -9,6 +9,7 @@ Rules
     * A thread of its own blocks in the read: it needs nothing of an event loop, works on every system,
       and still works where the loop does not.
     * A process that has not ended within `grace` of that is ended hard.
+    * The demo upstream has the same module: neither package imports the other, and each also runs alone.
 """
 
 import os
