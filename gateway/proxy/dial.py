@@ -150,8 +150,13 @@ class OpeningLeg(asyncio.Protocol):
         self.answer = answer
         self.late = b""
         """What was delivered behind the answer, before the pause took effect."""
+        self.lost = False
+        """Whether the connection has gone."""
+        self._ended = False
+        self._error: Exception | None = None
         self._reader = AnswerReader()
         self._transport: asyncio.Transport | None = None
+        self._successor: asyncio.Protocol | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Remember the transport."""
@@ -161,19 +166,50 @@ class OpeningLeg(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Read on until the answer is known."""
         assert self._transport is not None
-        if self.answer.done():
+        if self._successor is not None:
+            self._successor.data_received(data)
+        elif self.answer.done():
             self.late += data
-            return
-        answer = self._reader.receive_data(data)
-        if answer is not None:
-            self._transport.pause_reading()
-            self.answer.set_result(answer)
+        else:
+            answer = self._reader.receive_data(data)
+            if answer is not None:
+                self._transport.pause_reading()
+                self.answer.set_result(answer)
 
-    def eof_received(self) -> None:
-        """End the wait: the upstream has ended before its answer was known."""
-        self.connection_lost(None)
+    def eof_received(self) -> bool | None:
+        """End the wait where the answer is not known; else leave open what goes the other way."""
+        assert self._transport is not None
+        if self._successor is not None:
+            return self._successor.eof_received()
+        self._ended = True
+        if not self.answer.done():
+            self.answer.set_exception(ConnectionResetError())
+            return False
+        return self._transport.can_write_eof()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """End the wait: the connection has gone."""
+        if self._successor is not None:
+            self._successor.connection_lost(exc)
+            return
+        self.lost = True
+        self._error = exc
         if not self.answer.done():
             self.answer.set_exception(exc or ConnectionResetError())
+
+    def hand_over(self, successor: asyncio.Protocol, data: bytes) -> None:
+        """Let `successor` have the connection, `data` first, then all that has come since the answer.
+
+        TLS may have delivered the end in spite of the pause, and may still deliver it to this object.
+        """
+        assert self._transport is not None
+        self._successor = successor
+        if not self.lost:
+            self._transport.set_protocol(successor)
+            self._transport.resume_reading()
+        if data or self.late:
+            successor.data_received(data + self.late)
+        if self.lost:
+            successor.connection_lost(self._error)
+        elif self._ended:
+            successor.eof_received()

@@ -164,10 +164,8 @@ async def ordinary_answer(
     """
     reader = asyncio.StreamReader(limit=_READ)
     protocol = asyncio.StreamReaderProtocol(reader)
-    transport.set_protocol(protocol)
-    reader.set_transport(transport)
-    reader.feed_data(data + leg.late)
-    transport.resume_reading()
+    protocol.connection_made(transport)
+    leg.hand_over(protocol, data)
     parser = h11.Connection(h11.CLIENT, max_incomplete_event_size=_LONGEST_FIELD)
     parser.send(h11.Request(method="GET", target="/", headers=list(head)))
     parser.send(h11.EndOfMessage())

@@ -253,7 +253,7 @@ class _Story:
         request.protocol.connection_lost(None)
         self._recorded = True
         down.write(message_head(answer.status_line, answered))
-        tunnel.start(bytes(glued.data), answer.rest + leg.late)
+        tunnel.start(bytes(glued.data), leg, answer.rest)
         if proxy.stopping:
             tunnel.stop()
 

@@ -27,6 +27,7 @@ from contextlib import suppress
 from typing import Final
 
 from gateway.events import Close, How, Party, Side, SideTotals
+from gateway.proxy.dial import OpeningLeg
 from gateway.proxy.log import EventLog, Tap
 from gateway.websocket.frames import Decoder, close_frame
 from gateway.websocket.handshake import Extensions
@@ -93,7 +94,7 @@ def reset(transport: asyncio.Transport) -> None:
 class Leg(asyncio.Protocol):
     """One connection of a tunnel, as its transport sees it."""
 
-    __slots__ = ("data_received", "ended", "lost", "side", "transport", "tunnel")
+    __slots__ = ("closing", "data_received", "ended", "lost", "side", "transport", "tunnel")
 
     # Set on each object, where a transport looks it up: the direction's `send`.
     data_received: Callable[[bytes], None]  # type: ignore[assignment]  # an attribute, where asyncio declares a method
@@ -104,6 +105,8 @@ class Leg(asyncio.Protocol):
         self.transport = transport
         self.ended = False
         """Whether the peer has sent its FIN."""
+        self.closing = False
+        """Whether the connection is closed once all is delivered."""
         self.lost = False
         """Whether the connection has gone."""
 
@@ -125,9 +128,10 @@ class Leg(asyncio.Protocol):
 
     def close(self) -> None:
         """Deliver what is in the write buffer, then close; give up on a peer that takes nothing more."""
-        if not self.lost:
-            self.transport.close()
+        if not (self.lost or self.closing):
+            self.closing = True
             self._give_up_later(self.transport.get_write_buffer_size())
+            self.transport.close()
 
     def reset(self) -> None:
         """Close with a RST, where the system lets us."""
@@ -207,12 +211,15 @@ class Direction:
 
     def stop(self) -> None:
         """Put a Close frame into this direction, now or at the next boundary."""
-        if self.decoder.closed or self.source.ended or self.said:
+        if self.finished or self.said or self.sink.lost:
             return
-        self.source.data_received = self._drain
-        # A transport may have looked `data_received` up once and for all.
-        self.source.transport.set_protocol(self.source)
+        self._receive(self._drain)
         self._drain(b"")
+
+    def listen(self) -> None:
+        """The sink has gone: forward nothing more, but count what still comes."""
+        if not self.source.lost:
+            self._receive(self._drain)
 
     def cut(self) -> None:
         """No boundary will come, or not in time: end this direction by FIN."""
@@ -221,7 +228,7 @@ class Direction:
 
     def _drain(self, data: bytes) -> None:
         """Forward up to the next boundary; there, say Close, and only listen from then on."""
-        if not self.said:
+        if not (self.said or self.sink.lost):
             rest = self.decoder.to_boundary(data)
             self.sink.transport.write(data[:rest])
             self._look(data[:rest])
@@ -236,6 +243,12 @@ class Direction:
                 self._say(close_frame(GOING_AWAY, key))
         self._look(data)
         self.source.tunnel.settle()
+
+    def _receive(self, data_received: Callable[[bytes], None]) -> None:
+        self.source.data_received = data_received
+        # A transport that still reads may have looked it up once and for all.
+        if not self.source.closing:
+            self.source.transport.set_protocol(self.source)
 
     def _look(self, data: bytes) -> None:
         if not data:
@@ -297,16 +310,16 @@ class Tunnel:
         self._ends: list[tuple[int, Party, How]] = []
         """What ended, when and how; the first of them ended the tunnel."""
 
-    def start(self, from_client: bytes, from_upstream: bytes) -> None:
+    def start(self, from_client: bytes, opening: OpeningLeg, from_upstream: bytes) -> None:
         """Take both connections over; the bytes had come glued to the handshakes."""
+        self.up.lost = opening.lost
         for direction in (self.to_upstream, self.to_client):
             direction.start()
-            direction.source.transport.set_protocol(direction.source)
-            direction.source.transport.resume_reading()
-        if from_client:
+        self.down.transport.set_protocol(self.down)
+        self.down.transport.resume_reading()
+        if from_client and not opening.lost:
             self.down.data_received(from_client)
-        if from_upstream:
-            self.up.data_received(from_upstream)
+        opening.hand_over(self.up, from_upstream)
 
     def stop(self) -> None:
         """Send Close 1001 both ways, and end once both peers have answered."""
@@ -366,6 +379,9 @@ class Tunnel:
             how: How = "timeout" if isinstance(exc, TimeoutError) else "reset"
             by: Party = leg.side if isinstance(exc, OSError) else "gateway"
             self.note(by, how)
+        elif not leg.ended:
+            self.note(leg.side, "fin")
+        self.into(leg).listen()
         other = self.up if leg is self.down else self.down
         if other.lost:
             self._finish()

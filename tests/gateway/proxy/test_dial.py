@@ -239,15 +239,19 @@ def authority() -> trustme.CA:
     return trustme.CA()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="module", params=LOOPS)
 def secure_gateway(
-    authority: trustme.CA, upstream_port: int, tmp_path_factory: pytest.TempPathFactory
+    request: pytest.FixtureRequest,
+    authority: trustme.CA,
+    upstream_port: int,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[GatewayProcess]:
     """A gateway that trusts that authority, with an https upstream."""
     path = tmp_path_factory.mktemp("ca") / "ca.pem"
     authority.cert_pem.write_to_path(str(path))
     env = {"SSL_CERT_FILE": str(path)}
-    with GatewayProcess(config_of(f"https://127.0.0.1:{upstream_port}"), env=env) as running:
+    config = config_of(f"https://127.0.0.1:{upstream_port}")
+    with GatewayProcess(config, env=env, loop=request.param) as running:
         yield running
 
 
@@ -354,6 +358,55 @@ async def test_the_end_of_one_direction_ends_a_tunnel_over_tls(
             opened = await secure_gateway.records.wait_for(Open, client=client.name)
             told = await secure_gateway.records.wait_for(Close, conn=opened.conn)
     assert (told.by, told.how) == (ends, "fin")
+
+
+@pytest.mark.parametrize("how", ["close", "abort"])
+async def test_an_upstream_that_leaves_with_its_101(
+    secure_gateway: GatewayProcess, authority: trustme.CA, upstream_port: int, how: str
+) -> None:
+    """What came with the 101 is delivered and the tunnel ends, even where TLS told its end too early."""
+
+    async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(SWITCHING + frame(b"hello and goodbye"))
+        if how == "close":
+            writer.close()
+        else:
+            await writer.drain()
+            writer.transport.abort()
+
+    context = server_tls(authority, "127.0.0.1")
+    async with await asyncio.start_server(handler, "127.0.0.1", upstream_port, ssl=context):
+        for _ in range(20):
+            with await Peer.connect(secure_gateway.port) as client:
+                await client.send(HANDSHAKE + from_client(b"early"))
+                try:
+                    assert (await client.read_to_end()).endswith(frame(b"hello and goodbye"))
+                except ConnectionResetError:
+                    assert how == "abort"
+                opened = await secure_gateway.records.wait_for(Open, client=client.name)
+                await secure_gateway.records.wait_for(Close, conn=opened.conn)
+    assert not secure_gateway.records.all(Error, status=500)
+
+
+async def test_a_refusal_that_ends_with_its_connection(
+    secure_gateway: GatewayProcess, authority: trustme.CA, upstream_port: int
+) -> None:
+    """An answer other than 101 without a length, over TLS, arrives whole and ends."""
+
+    async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 403 Forbidden\r\nConnection: close\r\n\r\nnot here")
+        writer.close()
+
+    context = server_tls(authority, "127.0.0.1")
+    async with await asyncio.start_server(handler, "127.0.0.1", upstream_port, ssl=context):
+        for _ in range(20):
+            with await Peer.connect(secure_gateway.port) as client:
+                await client.send(HANDSHAKE)
+                answer = await client.read_to_end()
+                assert answer.startswith(b"HTTP/1.1 403 Forbidden\r\n")
+                assert answer.endswith(b"\r\n8\r\nnot here\r\n0\r\n\r\n")
 
 
 @asynccontextmanager

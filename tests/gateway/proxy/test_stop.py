@@ -323,6 +323,39 @@ async def test_what_waits_for_a_slow_reader_is_delivered_first(upstream: Upstrea
         await gateway.ended()
 
 
+@pytest.mark.parametrize("loop", LOOPS)
+@pytest.mark.parametrize("leaves", ["close", "reset"])
+async def test_one_side_has_gone_and_the_other_is_slow(upstream: Upstream, loop: Loop, leaves: str) -> None:
+    """A stop finds a connection that is lost and another that still delivers; it breaks neither."""
+    large = frame(bytes(32 << 20), opcode=2)
+    with start(upstream, loop, shutdown_timeout=1) as gateway:
+        client, server = await open_tunnel(gateway.port, upstream)
+        with client:
+            async with asyncio.TaskGroup() as group:
+                sending = group.create_task(_all_of_it(server, large))
+                assert await client.read(10) == large[:10]
+                await asyncio.wait([sending], timeout=0.2)
+                if leaves == "close":
+                    client.end()
+                    assert await server.read_to_end() == b""
+                sending.cancel()
+                if leaves == "close":
+                    server.close()
+                else:
+                    server.reset()
+            gateway.signal()
+            await gateway.records.wait_for(Stopping)
+            with suppress(ConnectionResetError):
+                assert large.startswith(large[:10] + await client.read_to_end())
+        await gateway.ended()
+    assert len(gateway.records.all(Close)) == 1
+
+
+async def _all_of_it(peer: Peer, data: bytes) -> None:
+    with suppress(OSError):
+        await peer.send(data)
+
+
 async def test_idle_connections_are_closed_at_once(upstream: Upstream) -> None:
     """A connection that is kept alive between requests, or has not begun one, holds nothing up."""
     with start(upstream) as gateway:
