@@ -93,6 +93,8 @@ class Dialer:
             transport.write(head)
             async with asyncio.timeout(CONNECT_TIMEOUT):
                 answer = await leg.answer
+            if isinstance(answer, OSError):
+                raise answer
         except (OSError, UnicodeError) as error:
             # TimeoutError and ssl.SSLError are OSErrors as well; a name that is none is a UnicodeError.
             if transport is not None:
@@ -109,6 +111,7 @@ class Dialer:
 
     async def _connect(self, upstream: Upstream, factory: "Callable[[], OpeningLeg]") -> asyncio.Transport:
         loop = asyncio.get_running_loop()
+        tls = self._tls() if upstream.scheme == "https" else None
         addresses = await self._look_up(upstream.host, upstream.port)
         try:
             sock = await aiohappyeyeballs.start_connection(
@@ -117,19 +120,19 @@ class Dialer:
         except OSError:
             self._known.pop((upstream.host, upstream.port), None)
             raise
-        if len(addresses) > 1:
-            # The one that answered goes first the next time.
-            peer = sock.getpeername()[:2]
-            addresses.sort(key=lambda info: info[4][:2] != peer)
         try:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            tls = self._tls() if upstream.scheme == "https" else None
-            transport, _ = await loop.create_connection(
-                factory, sock=sock, ssl=tls, server_hostname=upstream.host if tls else None
-            )
-        except BaseException:
+            if len(addresses) > 1:
+                # The one that answered goes first the next time.
+                peer = sock.getpeername()[:2]
+                addresses.sort(key=lambda info: info[4][:2] != peer)
+        except OSError:
             sock.close()
             raise
+        # From here on the socket is the transport's, which closes it whatever happens.
+        transport, _ = await loop.create_connection(
+            factory, sock=sock, ssl=tls, server_hostname=upstream.host if tls else None
+        )
         return transport
 
     async def _look_up(self, host: str, port: int) -> list[AddressInfo]:
@@ -146,8 +149,9 @@ class Dialer:
 class OpeningLeg(asyncio.Protocol):
     """An upstream connection from the opening handshake until somebody takes it over."""
 
-    def __init__(self, answer: "asyncio.Future[Answer]") -> None:
+    def __init__(self, answer: "asyncio.Future[Answer | OSError]") -> None:
         self.answer = answer
+        """The answer, or why there will be none."""
         self.late = b""
         """What was delivered behind the answer, before the pause took effect."""
         self.lost = False
@@ -183,7 +187,7 @@ class OpeningLeg(asyncio.Protocol):
             return self._successor.eof_received()
         self._ended = True
         if not self.answer.done():
-            self.answer.set_exception(ConnectionResetError())
+            self.answer.set_result(ConnectionResetError())
             return False
         return self._transport.can_write_eof()
 
@@ -195,7 +199,7 @@ class OpeningLeg(asyncio.Protocol):
         self.lost = True
         self._error = exc
         if not self.answer.done():
-            self.answer.set_exception(exc or ConnectionResetError())
+            self.answer.set_result(exc if isinstance(exc, OSError) else ConnectionResetError())
 
     def hand_over(self, successor: asyncio.Protocol, data: bytes) -> None:
         """Let `successor` have the connection, `data` first, then all that has come since the answer.

@@ -131,7 +131,8 @@ class Leg(asyncio.Protocol):
         if not (self.lost or self.closing):
             self.closing = True
             self._give_up_later(self.transport.get_write_buffer_size())
-            self.transport.close()
+            if not self.transport.is_closing():  # a second time, asyncio's TLS falls to pieces
+                self.transport.close()
 
     def reset(self) -> None:
         """Close with a RST, where the system lets us."""
@@ -143,7 +144,8 @@ class Leg(asyncio.Protocol):
         if self.lost:
             return
         if self.transport.can_write_eof():
-            self.transport.write_eof()
+            with suppress(OSError):  # the peer has reset the connection, which will be read in a moment
+                self.transport.write_eof()
         else:
             self.close()
 
@@ -246,9 +248,8 @@ class Direction:
 
     def _receive(self, data_received: Callable[[bytes], None]) -> None:
         self.source.data_received = data_received
-        # A transport that still reads may have looked it up once and for all.
-        if not self.source.closing:
-            self.source.transport.set_protocol(self.source)
+        # The transport may have looked it up once and for all.
+        self.source.transport.set_protocol(self.source)
 
     def _look(self, data: bytes) -> None:
         if not data:
