@@ -172,9 +172,11 @@ def both(up: str = UP_AND_WAIT, front: str | None = None) -> Kit:
 @pytest.fixture(autouse=True)
 def no_child_left_over() -> Iterator[None]:
     """Fail a test that leaves a process behind."""
+    children = Path(f"/proc/{os.getpid()}/task/{os.getpid()}/children")
+    before = set(children.read_text().split())
     yield
-    mine = Path(f"/proc/{os.getpid()}/task/{os.getpid()}/children").read_text().split()
-    assert mine == [], f"children are left over: {mine}"
+    left = set(children.read_text().split()) - before
+    assert not left, f"children are left over: {left}"
 
 
 def test_a_whole_life() -> None:
