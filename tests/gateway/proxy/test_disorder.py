@@ -55,7 +55,12 @@ async def test_disorder_breaks_nothing(
     dice = random.Random(f"{loop} {tls}")
     context = _tls(tmp_path, monkeypatch) if tls else None
 
+    handlers: set[asyncio.Task[None]] = set()
+
     async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if (task := asyncio.current_task()) is not None:
+            handlers.add(task)
+
         async def send(data: bytes) -> None:
             writer.write(data)
             await writer.drain()
@@ -87,6 +92,7 @@ async def test_disorder_breaks_nothing(
             await gateway.records.wait_for(Open, past=9)
             gateway.signal()
             await gateway.ended(3)
+    await asyncio.wait(handlers)
     records = gateway.records
     faults = [each.message for each in records.all(Error) if each.upstream is None]
     assert not faults

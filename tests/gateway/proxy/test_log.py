@@ -87,14 +87,20 @@ async def test_secrets_are_redacted(gateway: GatewayProcess, upstream: Upstream)
     assert not any(b"s3cret" in line for line in gateway.records.lines[before:])
 
 
-async def test_show_secrets(upstream: Upstream) -> None:
-    """With --show-secrets nothing is redacted."""
-    with GatewayProcess(config_of(f"http://127.0.0.1:{upstream.port}"), "--show-secrets") as gateway:
+async def test_the_options_of_the_command(upstream: Upstream) -> None:
+    """With --show-secrets nothing is redacted; --preview and --frame-rate mean what they say."""
+    options = ("--show-secrets", "--preview", "3", "--frame-rate", "0")
+    with GatewayProcess(config_of(f"http://127.0.0.1:{upstream.port}"), *options) as gateway:
         client, server = await open_tunnel(gateway.port, upstream, "Cookie: sid=s3cret")
         with client:
             told = await gateway.records.wait_for(Open)
+            await client.send(from_client(b"hello") * 3000)
+            await server.read(11 * 3000)
             await end(client, server)
+            await gateway.records.wait_for(Close)
     assert ("Cookie", "sid=s3cret") in told.handshake.request.received
+    frames = gateway.records.all(Frame)
+    assert [each.text for each in frames] == ["hel"] * 3000
 
 
 async def test_the_record_of_a_frame(gateway_on: GatewayProcess, upstream: Upstream) -> None:
@@ -226,9 +232,8 @@ async def _send(peer: Peer, data: bytes, pieces: int) -> None:
 
 @pytest.mark.parametrize("preview", [0, 5])
 async def test_preview(upstream: Upstream, preview: int) -> None:
-    """--preview counts bytes as a reader would have them; 0 shows none."""
-    config = config_of(f"http://127.0.0.1:{upstream.port}")
-    with GatewayProcess(config, "--preview", str(preview)) as gateway:
+    """A preview counts bytes as a reader would have them; 0 shows none."""
+    with GatewayThread(config_of(f"http://127.0.0.1:{upstream.port}"), preview=preview) as gateway:
         client, server = await open_tunnel(gateway.port, upstream)
         with client:
             await client.send(from_client(b"hello world") + from_client(b""))
@@ -310,8 +315,15 @@ def listen_port() -> Iterator[int]:
         yield port
 
 
-@pytest.mark.parametrize("frames", ["json", "text"])
-@pytest.mark.parametrize("how", ["never reads", "goes away", "is closed from the start"])
+@pytest.mark.parametrize(
+    ("how", "frames"),
+    [
+        ("never reads", "json"),
+        ("never reads", "text"),
+        ("goes away", "json"),
+        ("is closed from the start", "text"),
+    ],
+)
 async def test_a_reader_that_does_not_read_harms_nobody(
     upstream: Upstream, listen_port: int, tmp_path: Path, frames: Frames, how: str
 ) -> None:

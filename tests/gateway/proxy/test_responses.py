@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from gateway.events import Error, Request
+from gateway.routing import Router
 from tests.gateway.proxy.raw import handshake
 from tests.gateways import GatewayProcess, GatewayThread, config_of
 from tests.servers import Peer, Upstream, reserved_port
@@ -174,6 +175,24 @@ async def test_a_404_after_a_body_leaves_the_connection_usable(picky: GatewayThr
         assert (await client.read_until(b"}")).startswith(b"HTTP/1.1 404 ")
         await picky.records.wait_for(Request, client=client.name, path="/second")
         assert [told.path for told in picky.records.all(Request, client=client.name)] == ["/no", "/second"]
+
+
+async def test_a_fault_ends_one_request_alone(picky: GatewayThread, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A bug cuts the connection that it happened on, and is told in one error; the next is served."""
+
+    def broken(*_: object) -> object:
+        raise ZeroDivisionError("a bug")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Router, "decide", broken)
+        with await Peer.connect(picky.port) as client:
+            await client.send(b"GET /bug HTTP/1.1\r\nHost: a\r\n\r\n")
+            assert await client.read_to_end() == b""
+            await picky.records.wait_for(Request, client=client.name)
+    told = picky.records.all(Error, path="/bug")
+    assert [each.message for each in told] == ["a fault of the gateway: ZeroDivisionError: a bug"]
+    head, _ = await ask(picky.port)
+    assert head.startswith("HTTP/1.1 404 ")
 
 
 async def test_garbage_is_answered_and_the_gateway_lives(

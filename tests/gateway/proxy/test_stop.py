@@ -14,44 +14,26 @@ from websockets.exceptions import ConnectionClosed
 
 from gateway.events import Close, Stopping
 from gateway.proxy.log import Frames
-from tests.gateway.proxy.raw import HANDSHAKE, SWITCHING, close, frame, from_client, open_tunnel, read_frame
+from tests.gateway.proxy.raw import close, frame, from_client, open_tunnel
+from tests.gateway.proxy.stopping import GOING_AWAY, SOON, answer, expect_going_away, start
 from tests.gateways import LOOPS, GatewayProcess, GatewayThread, Loop, config_of
 from tests.servers import Peer, Upstream
 
-SOON = 0.8
-"""Seconds that a stop may take where everybody answers; `shutdownTimeout` is more in each test of this."""
 
-GOING_AWAY = close(1001)
-"""What a client is sent: unmasked, without a reason."""
-
-
-def start(upstream: Upstream, loop: Loop = "uvloop", shutdown_timeout: int = 5) -> GatewayThread:
-    """A gateway to be stopped."""
-    config = config_of(f"http://127.0.0.1:{upstream.port}", shutdown_timeout=shutdown_timeout)
-    return GatewayThread(config, loop=loop)
-
-
-async def expect_going_away(peer: Peer, *, masked: bool) -> None:
-    """The next frame that `peer` gets is a Close 1001, and the way there is at an end afterwards."""
-    assert await read_frame(peer) == (0x88, b"\x03\xe9", masked)
-
-
-async def answer(client: Peer, server: Peer) -> None:
-    """Both peers say what a peer says to a Close, and the gateway closes both connections."""
-    await client.send(close(1001, masked=True))
-    await server.send(close(1001))
-    assert await client.read_to_end() == b""
-    assert await server.read_to_end() == b""
-
-
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-@pytest.mark.parametrize("frames", ["json", "off"])
-@pytest.mark.parametrize("loop", LOOPS)
+@pytest.mark.parametrize(
+    ("number", "frames", "loop"),
+    [
+        (signal.SIGINT, "json", "uvloop"),
+        (signal.SIGTERM, "off", "uvloop"),
+        (signal.SIGINT, "off", "asyncio"),
+        (signal.SIGTERM, "json", "asyncio"),
+    ],
+)
 async def test_a_signal_sends_close_1001_both_ways(
     upstream: Upstream, number: signal.Signals, frames: Frames, loop: Loop
 ) -> None:
     """Both signals, with the frame log and without it, on both loops; the process ends with 0."""
-    config = config_of(f"http://127.0.0.1:{upstream.port}", shutdown_timeout=5)
+    config = config_of(f"http://127.0.0.1:{upstream.port}", shutdown_timeout=10)
     with GatewayProcess(config, frames=frames, loop=loop) as gateway:
         client, server = await open_tunnel(gateway.port, upstream)
         with client:
@@ -83,7 +65,7 @@ async def test_libraries_see_a_clean_1001(upstream_port: int) -> None:
             seen.put_nowait(error)
 
     async with serve(handler, "127.0.0.1", upstream_port):
-        with GatewayThread(config_of(f"http://127.0.0.1:{upstream_port}", shutdown_timeout=5)) as gateway:
+        with GatewayThread(config_of(f"http://127.0.0.1:{upstream_port}", shutdown_timeout=10)) as gateway:
             async with connect(f"ws://127.0.0.1:{gateway.port}/") as client:
                 began = time.monotonic()
                 gateway.signal()
@@ -121,7 +103,7 @@ async def test_peers_that_do_not_answer_are_given_the_limit(upstream: Upstream, 
             began = time.monotonic()
             gateway.signal()
             assert await client.read_to_end() == GOING_AWAY
-            assert 0.9 < time.monotonic() - began < 2
+            assert 0.9 < time.monotonic() - began < 4
             await expect_going_away(server, masked=True)
             assert await server.read_to_end() == b""
         await gateway.ended()
@@ -206,7 +188,7 @@ async def test_a_frame_that_is_never_finished(upstream: Upstream, loop: Loop) ->
             gateway.signal()
             await expect_going_away(server, masked=True)
             assert await client.read_to_end() == b""
-            assert 0.9 < time.monotonic() - began < 2
+            assert 0.9 < time.monotonic() - began < 4
         await gateway.ended()
     assert gateway.records.all(Close)[0].by == "gateway"
 
@@ -354,105 +336,6 @@ async def test_one_side_has_gone_and_the_other_is_slow(upstream: Upstream, loop:
 async def _all_of_it(peer: Peer, data: bytes) -> None:
     with suppress(OSError):
         await peer.send(data)
-
-
-async def test_idle_connections_are_closed_at_once(upstream: Upstream) -> None:
-    """A connection that is kept alive between requests, or has not begun one, holds nothing up."""
-    with start(upstream) as gateway:
-        with await Peer.connect(gateway.port) as idle, await Peer.connect(gateway.port) as kept:
-            await kept.send(b"GET /../ HTTP/1.1\r\nHost: gateway.example\r\n\r\n")
-            assert (await kept.read_head()).startswith(b"HTTP/1.1 307 ")
-            began = time.monotonic()
-            gateway.signal()
-            assert await idle.read_to_end() == b""
-            assert await kept.read_to_end() == b""
-        await gateway.ended()
-        assert time.monotonic() - began < SOON
-
-
-async def test_an_upgrade_that_is_not_answered_ends_at_the_limit(upstream: Upstream) -> None:
-    """An opening handshake that hangs does not hang the stop; both its connections are closed."""
-    with start(upstream, shutdown_timeout=1) as gateway, await Peer.connect(gateway.port) as client:
-        await client.send(HANDSHAKE)
-        server = await upstream.accept()
-        await server.read_head()
-        began = time.monotonic()
-        gateway.signal()
-        assert await client.read_to_end() == b""
-        assert await server.read_to_end() == b""
-        await gateway.ended()
-        assert time.monotonic() - began < 2
-
-
-async def test_a_plain_request_in_flight_may_finish(upstream: Upstream) -> None:
-    """Its response arrives whole, and then the gateway ends, without waiting for the limit."""
-    with start(upstream) as gateway, await Peer.connect(gateway.port) as client:
-        await client.send(b"GET / HTTP/1.1\r\nHost: gateway.example\r\n\r\n")
-        server = await upstream.accept()
-        await server.read_head()
-        await server.send(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhello")
-        await client.read_until(b"hello")
-        began = time.monotonic()
-        gateway.signal()
-        await gateway.records.wait_for(Stopping)
-        await server.send(b"world")
-        assert await client.read_to_end() == b"world"
-        await gateway.ended()
-        assert time.monotonic() - began < SOON
-
-
-async def test_an_upload_in_flight_may_finish(upstream: Upstream) -> None:
-    """The rest of a request's body is still read after the signal, and its answer delivered."""
-    with start(upstream) as gateway, await Peer.connect(gateway.port, receive_buffer=4096) as client:
-        await client.send(b"POST / HTTP/1.1\r\nHost: gateway.example\r\nContent-Length: 10\r\n\r\nhello")
-        server = await upstream.accept()
-        await server.read_until(b"hello")
-        gateway.signal()
-        await gateway.records.wait_for(Stopping)
-        await client.send(b"world")
-        await server.read_until(b"world")
-        large = bytes(4 << 20)
-        await server.send(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(large))
-        async with asyncio.TaskGroup() as group:
-            group.create_task(server.send(large))
-            await client.read_head()
-            assert await client.read(len(large)) == large
-        assert await client.read_to_end() == b""
-        await gateway.ended()
-
-
-async def test_a_plain_request_that_does_not_finish_is_cut_at_the_limit(upstream: Upstream) -> None:
-    """Its client sees that the response is not whole."""
-    with start(upstream, shutdown_timeout=1) as gateway, await Peer.connect(gateway.port) as client:
-        await client.send(b"GET / HTTP/1.1\r\nHost: gateway.example\r\n\r\n")
-        server = await upstream.accept()
-        await server.read_head()
-        await server.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n")
-        await client.read_until(b"hello\r\n")
-        began = time.monotonic()
-        gateway.signal()
-        with suppress(ConnectionResetError):
-            assert b"0\r\n\r\n" not in await client.read_to_end()
-        assert 0.9 < time.monotonic() - began < 2
-        await gateway.ended()
-
-
-@pytest.mark.parametrize("loop", LOOPS)
-async def test_an_upgrade_in_progress_gets_its_close_too(upstream: Upstream, loop: Loop) -> None:
-    """A tunnel that opens after the signal is ended as it opens, glued bytes delivered."""
-    with start(upstream, loop) as gateway, await Peer.connect(gateway.port) as client:
-        await client.send(HANDSHAKE)
-        server = await upstream.accept()
-        await server.read_head()
-        gateway.signal()
-        await gateway.records.wait_for(Stopping)
-        await server.send(SWITCHING + frame(b"welcome"))
-        assert (await client.read_head()).startswith(b"HTTP/1.1 101 ")
-        assert await client.read(9) == frame(b"welcome")
-        await expect_going_away(client, masked=False)
-        await expect_going_away(server, masked=True)
-        await answer(client, server)
-        await gateway.ended()
 
 
 @pytest.mark.parametrize("loop", LOOPS)

@@ -13,7 +13,7 @@ from tests.gateway.proxy.raw import frame, from_client, open_tunnel
 from tests.gateways import GatewayProcess
 from tests.servers import Peer, Upstream
 
-PROMPT = 0.5
+PROMPT = 2.0
 """Seconds within which the end of one side has to be felt on the other; there are no timers in between."""
 
 
