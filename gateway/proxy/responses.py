@@ -131,8 +131,8 @@ async def refuse(request: web.BaseRequest, problem: Problem, upstream: str | Non
     if accepted and accepted[0].split(b";")[0].strip() == b"text/html":
         page = _page().render(problem=problem, phrase=phrase, upstream=upstream)
         body, content_type = page.encode(), "text/html; charset=utf-8"
-        # The page needs nothing but its own style.
-        headers["Content-Security-Policy"] = "default-src 'none'; style-src 'unsafe-inline'"
+        # The page needs nothing but its own style, and an empty icon, so that the browser asks for none.
+        headers["Content-Security-Policy"] = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
     else:
         body = json.dumps({"status": problem.status, "statusText": phrase}, separators=(",", ":")).encode()
         content_type = "application/json; charset=utf-8"

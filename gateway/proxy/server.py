@@ -15,6 +15,7 @@ from functools import cache
 from typing import Any, Final
 
 from aiohttp import web
+from aiohttp.http import HttpProcessingError
 
 from gateway.config import Config, HTTPServer, parse_addr
 from gateway.events import Listening, Stopping
@@ -236,7 +237,12 @@ def _logger(log: EventLog) -> logging.Logger:
         def emit(self, record: logging.LogRecord) -> None:
             error = record.exc_info[1] if record.exc_info else None
             message = record.getMessage()
-            log.error(message if error is None else f"{message}: {type(error).__name__}: {error}")
+            if isinstance(error, HttpProcessingError):
+                # Behind the colon, aiohttp quotes what it was sent.
+                message = f"a request that cannot be read: {error.message.partition(':')[0].strip()}"
+                log.error(message, status=error.code)
+            else:
+                log.error(message if error is None else f"{message}: {type(error).__name__}: {error}")
 
     # One of its own, not a global one: each gateway in a process has a log of its own.
     logger = logging.Logger("gateway", logging.ERROR)  # noqa: LOG001 - see above
