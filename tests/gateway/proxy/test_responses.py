@@ -76,7 +76,10 @@ async def test_people_get_a_page(picky: GatewayThread, accept: str) -> None:
     head, body = await ask(picky.port, accept)
     assert head.startswith("HTTP/1.1 404 Not Found\r\n")
     assert "\r\nContent-Type: text/html; charset=utf-8\r\n" in head
-    assert "\r\nContent-Security-Policy: default-src 'none'; img-src data:; style-src 'unsafe-inline'\r\n" in head
+    assert (
+        "\r\nContent-Security-Policy: default-src 'none'; img-src data:; style-src 'unsafe-inline'\r\n"
+        in head
+    )
     assert "<title>404 Not Found</title>" in body
     assert "balancer takes this path" in body
 
@@ -219,3 +222,21 @@ async def test_garbage_is_answered_and_the_gateway_lives(
 
 def _but_for_date(head: str) -> list[str]:
     return [line for line in head.split("\r\n") if not line.startswith("Date:")]
+
+
+@pytest.mark.parametrize(
+    ("request_", "words"),
+    [
+        (b"GET / HTTP/1.1\r\nHost: a\r\nA: b\0c\r\n\r\n", "Invalid header value char"),
+        (b"GET /" + b"x" * 9000 + b" HTTP/1.1\r\nHost: a\r\n\r\n", "Got more than 8190 bytes when reading"),
+    ],
+)
+async def test_what_cannot_be_read_is_told_in_words(
+    picky: GatewayThread, request_: bytes, words: str
+) -> None:
+    """One error record without the names of classes or the bytes that were sent; a 400 for the client."""
+    told = len(picky.records.all(Error))
+    head, _ = await say(picky.port, request_)
+    assert head.startswith("HTTP/1.0 400 ")
+    error = await picky.records.wait_for(Error, past=told)
+    assert (error.message, error.status) == (f"a request that cannot be read: {words}", 400)
