@@ -18,16 +18,8 @@ import zlib
 from dataclasses import dataclass
 from typing import Final
 
-from gateway.websocket.frames import (
-    CONTINUATION,
-    DOES_NOT_INFLATE,
-    PING,
-    PONG,
-    TEXT,
-    TEXT_NOT_UTF8,
-    Rule,
-    SeenFrame,
-)
+from gateway.websocket.frames import CONTINUATION, PING, PONG, TEXT, SeenFrame
+from gateway.websocket.rules import DOES_NOT_INFLATE, TEXT_NOT_UTF8, Rule
 
 INFLATE_MESSAGE: Final = 64 * 1024
 """Bytes that are inflated of one message at the most."""

@@ -14,7 +14,7 @@ from websockets.exceptions import ProtocolError
 from websockets.extensions import Extension
 
 from gateway.events import Side
-from gateway.websocket import frames
+from gateway.websocket import frames, rules
 from gateway.websocket.frames import (
     BINARY,
     CLOSE,
@@ -24,7 +24,6 @@ from gateway.websocket.frames import (
     PONG,
     TEXT,
     Decoder,
-    Rule,
     SeenFrame,
     close_frame,
     may_be_sent,
@@ -32,6 +31,7 @@ from gateway.websocket.frames import (
     parse_close,
     unmask,
 )
+from gateway.websocket.rules import Rule
 from tests.gateway.websocket.wire import KEY, Wire, cut
 
 SIDES: tuple[Side, ...] = ("client", "upstream")
@@ -265,12 +265,12 @@ def test_frames_of_websockets_are_read(
 
 
 HEADER_RULES = {
-    frames.CLIENT_UNMASKED,
-    frames.UPSTREAM_MASKED,
-    frames.RESERVED_BITS,
-    frames.RESERVED_OPCODE,
-    frames.CONTROL_FRAGMENTED,
-    frames.CONTROL_LONG,
+    rules.CLIENT_UNMASKED,
+    rules.UPSTREAM_MASKED,
+    rules.RESERVED_BITS,
+    rules.RESERVED_OPCODE,
+    rules.CONTROL_FRAGMENTED,
+    rules.CONTROL_LONG,
 }
 
 
@@ -430,7 +430,7 @@ def test_behind_a_length_that_cannot_be_walked_there_is_no_boundary() -> None:
     for pieces in ([header + b"x" * 50], [header, b"x" * 50], bytewise(header + b"x" * 50)):
         decoder = Decoder("client", preview=PREVIEW)
         (frame,) = read(decoder, pieces)
-        assert frame.rules == [frames.LENGTH_TOP_BIT]
+        assert frame.rules == [rules.LENGTH_TOP_BIT]
         assert (frame.length, bytes(frame.kept)) == (1 << 63, b"")
         assert (decoder.blind, decoder.at_boundary, decoder.plain) == (True, False, False)
         assert (decoder.frames, decoder.wire_bytes) == (1, len(header) + 50)
@@ -580,72 +580,72 @@ C, U = SIDES
 WITH_DEFLATE = {"deflate": True}
 
 RULES: list[tuple[Rule, Side, dict[str, Any], Sent, Sent]] = [
-    (frames.CLIENT_UNMASKED, C, {}, [ours(U, TEXT)], [ours(C, TEXT)]),
-    (frames.UPSTREAM_MASKED, U, {}, [ours(C, TEXT)], [ours(U, TEXT)]),
-    (frames.UPSTREAM_MASKED, U, {}, [Wire(opcode=PING, key=bytes(4))], [Wire(opcode=PING, key=None)]),
-    (frames.RESERVED_BITS, C, {}, [ours(C, TEXT, rsv=1)], [ours(C, TEXT)]),
-    (frames.RESERVED_BITS, C, {}, [ours(C, TEXT, rsv=4)], [ours(C, TEXT)]),
-    (frames.RESERVED_BITS, C, WITH_DEFLATE, [ours(C, TEXT, rsv=2)], [ours(C, TEXT, rsv=4)]),
-    (frames.RESERVED_BITS, C, WITH_DEFLATE, [ours(C, TEXT, rsv=5)], [ours(C, TEXT, rsv=4)]),
-    (frames.RESERVED_BITS, C, {"rsv_known": 0x20}, [ours(C, TEXT, rsv=1)], [ours(C, TEXT, rsv=2)]),
-    (frames.RESERVED_BITS, C, {}, [ours(C, PING, rsv=4)], [ours(C, PING)]),
-    (frames.RESERVED_OPCODE, C, {}, [ours(C, 0x3)], [ours(C, BINARY)]),
-    (frames.RESERVED_OPCODE, U, {}, [ours(U, 0x7)], [ours(U, PING)]),
-    (frames.RESERVED_OPCODE, U, {}, [ours(U, 0xB)], [ours(U, PONG)]),
-    (frames.RESERVED_OPCODE, U, {}, [ours(U, 0xF)], [ours(U, CLOSE)]),
-    (frames.LENGTH_NOT_MINIMAL, C, {}, [ours(C, TEXT, form=2)], [ours(C, TEXT)]),
+    (rules.CLIENT_UNMASKED, C, {}, [ours(U, TEXT)], [ours(C, TEXT)]),
+    (rules.UPSTREAM_MASKED, U, {}, [ours(C, TEXT)], [ours(U, TEXT)]),
+    (rules.UPSTREAM_MASKED, U, {}, [Wire(opcode=PING, key=bytes(4))], [Wire(opcode=PING, key=None)]),
+    (rules.RESERVED_BITS, C, {}, [ours(C, TEXT, rsv=1)], [ours(C, TEXT)]),
+    (rules.RESERVED_BITS, C, {}, [ours(C, TEXT, rsv=4)], [ours(C, TEXT)]),
+    (rules.RESERVED_BITS, C, WITH_DEFLATE, [ours(C, TEXT, rsv=2)], [ours(C, TEXT, rsv=4)]),
+    (rules.RESERVED_BITS, C, WITH_DEFLATE, [ours(C, TEXT, rsv=5)], [ours(C, TEXT, rsv=4)]),
+    (rules.RESERVED_BITS, C, {"rsv_known": 0x20}, [ours(C, TEXT, rsv=1)], [ours(C, TEXT, rsv=2)]),
+    (rules.RESERVED_BITS, C, {}, [ours(C, PING, rsv=4)], [ours(C, PING)]),
+    (rules.RESERVED_OPCODE, C, {}, [ours(C, 0x3)], [ours(C, BINARY)]),
+    (rules.RESERVED_OPCODE, U, {}, [ours(U, 0x7)], [ours(U, PING)]),
+    (rules.RESERVED_OPCODE, U, {}, [ours(U, 0xB)], [ours(U, PONG)]),
+    (rules.RESERVED_OPCODE, U, {}, [ours(U, 0xF)], [ours(U, CLOSE)]),
+    (rules.LENGTH_NOT_MINIMAL, C, {}, [ours(C, TEXT, form=2)], [ours(C, TEXT)]),
     (
-        frames.LENGTH_NOT_MINIMAL,
+        rules.LENGTH_NOT_MINIMAL,
         C,
         {},
         [ours(C, TEXT, bytes(125), form=2)],
         [ours(C, TEXT, bytes(126), form=2)],
     ),
     (
-        frames.LENGTH_NOT_MINIMAL,
+        rules.LENGTH_NOT_MINIMAL,
         U,
         {},
         [ours(U, BINARY, bytes(65535), form=8)],
         [ours(U, BINARY, bytes(65536), form=8)],
     ),
-    (frames.CONTROL_FRAGMENTED, C, {}, [ours(C, PING, fin=False)], [ours(C, PING)]),
-    (frames.CONTROL_FRAGMENTED, U, {}, [ours(U, CLOSE, fin=False)], [ours(U, CLOSE)]),
-    (frames.CONTROL_LONG, C, {}, [ours(C, PING, bytes(126))], [ours(C, PING, bytes(125))]),
+    (rules.CONTROL_FRAGMENTED, C, {}, [ours(C, PING, fin=False)], [ours(C, PING)]),
+    (rules.CONTROL_FRAGMENTED, U, {}, [ours(U, CLOSE, fin=False)], [ours(U, CLOSE)]),
+    (rules.CONTROL_LONG, C, {}, [ours(C, PING, bytes(126))], [ours(C, PING, bytes(125))]),
     (
-        frames.CONTROL_LONG,
+        rules.CONTROL_LONG,
         U,
         {},
         [ours(U, CLOSE, b"\x03\xe8" + b"x" * 124)],
         [ours(U, CLOSE, b"\x03\xe8" + b"x" * 123)],
     ),
-    (frames.CONTROL_COMPRESSED, C, WITH_DEFLATE, [ours(C, PING, rsv=4)], [ours(C, PING)]),
+    (rules.CONTROL_COMPRESSED, C, WITH_DEFLATE, [ours(C, PING, rsv=4)], [ours(C, PING)]),
     (
-        frames.CONTINUATION_COMPRESSED,
+        rules.CONTINUATION_COMPRESSED,
         C,
         WITH_DEFLATE,
         [ours(C, TEXT, fin=False, rsv=4), ours(C, CONTINUATION, rsv=4)],
         [ours(C, TEXT, fin=False, rsv=4), ours(C, CONTINUATION)],
     ),
     (
-        frames.CONTINUATION_ALONE,
+        rules.CONTINUATION_ALONE,
         C,
         {},
         [ours(C, TEXT), ours(C, CONTINUATION)],
         [ours(C, TEXT, fin=False), ours(C, PING), ours(C, CONTINUATION)],
     ),
     (
-        frames.MESSAGE_INSIDE_MESSAGE,
+        rules.MESSAGE_INSIDE_MESSAGE,
         C,
         {},
         [ours(C, TEXT, fin=False), ours(C, BINARY)],
         [ours(C, TEXT, fin=False), ours(C, CONTINUATION), ours(C, BINARY)],
     ),
-    (frames.AFTER_CLOSE, C, {}, [ours(C, CLOSE), ours(C, TEXT)], [ours(C, TEXT), ours(C, CLOSE)]),
-    (frames.AFTER_CLOSE, U, {}, [ours(U, CLOSE), ours(U, CLOSE)], [ours(U, PONG), ours(U, CLOSE)]),
-    (frames.CLOSE_ONE_BYTE, C, {}, [ours(C, CLOSE, b"\x03")], [ours(C, CLOSE)]),
-    (frames.CLOSE_CODE, C, {}, [ours(C, CLOSE, b"\x03\xed")], [ours(C, CLOSE, b"\x03\xef")]),
+    (rules.AFTER_CLOSE, C, {}, [ours(C, CLOSE), ours(C, TEXT)], [ours(C, TEXT), ours(C, CLOSE)]),
+    (rules.AFTER_CLOSE, U, {}, [ours(U, CLOSE), ours(U, CLOSE)], [ours(U, PONG), ours(U, CLOSE)]),
+    (rules.CLOSE_ONE_BYTE, C, {}, [ours(C, CLOSE, b"\x03")], [ours(C, CLOSE)]),
+    (rules.CLOSE_CODE, C, {}, [ours(C, CLOSE, b"\x03\xed")], [ours(C, CLOSE, b"\x03\xef")]),
     (
-        frames.CLOSE_REASON,
+        rules.CLOSE_REASON,
         C,
         {},
         [ours(C, CLOSE, b"\x03\xe8\xc3")],
@@ -673,24 +673,24 @@ def test_the_greatest_length_that_can_be_walked() -> None:
 
 def test_every_rule_is_tried() -> None:
     """No rule of the decoder is missing above; those of payloads are the previews' to find."""
-    known = {value for value in vars(frames).values() if isinstance(value, Rule)}
-    tried = {rule for rule, *_ in RULES} | {frames.LENGTH_TOP_BIT}
-    assert known - tried == {frames.TEXT_NOT_UTF8, frames.DOES_NOT_INFLATE}
+    known = {value for value in vars(rules).values() if isinstance(value, Rule)}
+    tried = {rule for rule, *_ in RULES} | {rules.LENGTH_TOP_BIT}
+    assert known - tried == {rules.TEXT_NOT_UTF8, rules.DOES_NOT_INFLATE}
     assert all(rule.rfc.startswith(("RFC 6455 section ", "RFC 7692 section ")) for rule in known)
 
 
 def test_one_frame_may_break_several_rules() -> None:
     """Each is reported, in the order in which the header says it."""
-    (_, rules) = rules_of(
+    (_, broken) = rules_of(
         "client", [ours("client", CLOSE), ours("upstream", 0xC, bytes(200), fin=False, rsv=1)]
     )
-    assert rules == [
-        frames.AFTER_CLOSE,
-        frames.CLIENT_UNMASKED,
-        frames.RESERVED_OPCODE,
-        frames.RESERVED_BITS,
-        frames.CONTROL_FRAGMENTED,
-        frames.CONTROL_LONG,
+    assert broken == [
+        rules.AFTER_CLOSE,
+        rules.CLIENT_UNMASKED,
+        rules.RESERVED_OPCODE,
+        rules.RESERVED_BITS,
+        rules.CONTROL_FRAGMENTED,
+        rules.CONTROL_LONG,
     ]
 
 
@@ -714,19 +714,19 @@ def test_codes_that_may_be_sent() -> None:
     ("payload", "code", "reason", "rules"),
     [
         (b"", None, None, []),
-        (b"\x03", None, None, [frames.CLOSE_ONE_BYTE]),
+        (b"\x03", None, None, [rules.CLOSE_ONE_BYTE]),
         (b"\x03\xe8", 1000, "", []),
         (b"\x0f\xa0see \xe2\x82\xac", 4000, "see €", []),
-        (b"\x00\x00", 0, "", [frames.CLOSE_CODE]),
-        (b"\x03\xe7", 999, "", [frames.CLOSE_CODE]),
-        (b"\x03\xec", 1004, "", [frames.CLOSE_CODE]),
-        (b"\x03\xee", 1006, "", [frames.CLOSE_CODE]),
-        (b"\x03\xf7", 1015, "", [frames.CLOSE_CODE]),
-        (b"\x0b\xb7", 2999, "", [frames.CLOSE_CODE]),
-        (b"\x13\x88", 5000, "", [frames.CLOSE_CODE]),
-        (b"\x03\xe8\xff", 1000, "\ufffd", [frames.CLOSE_REASON]),
-        (b"\x03\xe8\xe2\x82", 1000, "\ufffd", [frames.CLOSE_REASON]),
-        (b"\x03\xed\xff", 1005, "\ufffd", [frames.CLOSE_CODE, frames.CLOSE_REASON]),
+        (b"\x00\x00", 0, "", [rules.CLOSE_CODE]),
+        (b"\x03\xe7", 999, "", [rules.CLOSE_CODE]),
+        (b"\x03\xec", 1004, "", [rules.CLOSE_CODE]),
+        (b"\x03\xee", 1006, "", [rules.CLOSE_CODE]),
+        (b"\x03\xf7", 1015, "", [rules.CLOSE_CODE]),
+        (b"\x0b\xb7", 2999, "", [rules.CLOSE_CODE]),
+        (b"\x13\x88", 5000, "", [rules.CLOSE_CODE]),
+        (b"\x03\xe8\xff", 1000, "\ufffd", [rules.CLOSE_REASON]),
+        (b"\x03\xe8\xe2\x82", 1000, "\ufffd", [rules.CLOSE_REASON]),
+        (b"\x03\xed\xff", 1005, "\ufffd", [rules.CLOSE_CODE, rules.CLOSE_REASON]),
     ],
 )
 def test_close_payloads(payload: bytes, code: int | None, reason: str | None, rules: list[Rule]) -> None:
@@ -745,9 +745,9 @@ def test_close_payloads(payload: bytes, code: int | None, reason: str | None, ru
     [
         (0, None, None, []),
         (1, None, None, []),
-        (2, 1005, "", [frames.CLOSE_CODE]),
-        (3, 1005, "", [frames.CLOSE_CODE]),
-        (5, 1005, "€", [frames.CLOSE_CODE]),
+        (2, 1005, "", [rules.CLOSE_CODE]),
+        (3, 1005, "", [rules.CLOSE_CODE]),
+        (5, 1005, "€", [rules.CLOSE_CODE]),
     ],
 )
 def test_a_close_that_was_cut(arrived: int, code: int | None, reason: str | None, rules: list[Rule]) -> None:
@@ -763,7 +763,7 @@ def test_a_close_longer_than_it_may_be() -> None:
         Decoder("client", preview=0), [ours("client", CLOSE, b"\x03\xe8" + "€".encode() * 60).data]
     )
     assert (frame.code, frame.reason) == (1000, "€" * 41)
-    assert frame.rules == [frames.CONTROL_LONG]
+    assert frame.rules == [rules.CONTROL_LONG]
     assert frame.length == 182
 
 

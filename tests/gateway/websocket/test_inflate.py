@@ -11,20 +11,19 @@ from hypothesis import strategies as st
 from websockets import frames as theirs
 from websockets.extensions.permessage_deflate import PerMessageDeflate
 
-from gateway.websocket import frames, inflate
+from gateway.websocket import inflate
 from gateway.websocket.frames import (
     BINARY,
     CLOSE,
     CONTINUATION,
-    DOES_NOT_INFLATE,
     INFLATE_WIRE,
     PING,
     PONG,
     TEXT,
-    TEXT_NOT_UTF8,
     Decoder,
 )
 from gateway.websocket.inflate import INFLATE_MESSAGE, Inflater, Preview, Previewer
+from gateway.websocket.rules import DOES_NOT_INFLATE, RESERVED_BITS, TEXT_NOT_UTF8
 from tests.gateway.websocket.wire import KEY, Wire, cut
 
 ALL = 1 << 30
@@ -242,7 +241,7 @@ def test_text_that_is_not_utf8(sent: list[Wire], right: list[Wire]) -> None:
 def test_a_violation_of_the_header_is_passed_on() -> None:
     """What the decoder found and what the payload shows are told together."""
     (preview,) = views([unmasked(TEXT, b"\xff", rsv=1)])
-    assert preview.rules == (frames.RESERVED_BITS, TEXT_NOT_UTF8)
+    assert preview.rules == (RESERVED_BITS, TEXT_NOT_UTF8)
 
 
 # Compressed by the websockets library and by zlib.
@@ -357,7 +356,7 @@ def test_a_compressed_preview_counts_readable_bytes() -> None:
 def test_a_compressed_mark_without_the_extension() -> None:
     """Where permessage-deflate was not agreed, nothing is inflated; the bit is a violation."""
     (preview,) = views(Sender().message(b"Hello"))
-    assert (preview.inflated, preview.rules[0]) == (False, frames.RESERVED_BITS)
+    assert (preview.inflated, preview.rules[0]) == (False, RESERVED_BITS)
 
 
 # Contexts that are lost.
