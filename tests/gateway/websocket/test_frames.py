@@ -14,7 +14,7 @@ from websockets.exceptions import ProtocolError
 from websockets.extensions import Extension
 
 from gateway.events import Side
-from gateway.websocket import frames, rules
+from gateway.websocket import rules
 from gateway.websocket.frames import (
     BINARY,
     CLOSE,
