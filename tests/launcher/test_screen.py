@@ -2,6 +2,7 @@
 
 import io
 import os
+import re
 from collections.abc import Iterator
 
 import pyte
@@ -105,6 +106,27 @@ def test_clearing(emulator: Emulator) -> None:
     emulator.screen.draw([Text("one")], FOOTER, 40)
     emulator.screen.draw([], FOOTER, 40, clear=True)
     assert emulator.display == ["─" * 30, "state", "keys"]
+
+
+def test_only_clearing_erases_more_than_a_row(emulator: Emulator) -> None:
+    """A footer in the first row is redrawn row by row: what erases from there on would keep it as history."""
+    for footer in ([*FOOTER, Text("help")], FOOTER, FOOTER[1:]):
+        emulator.screen.draw([], footer, 40)
+    emulator.screen.draw([Text("one")], FOOTER, 40)
+    emulator.screen.leave([Text("bye")], 40)
+    assert emulator.display == ["one", "bye"]
+    assert not re.search(rb"\x1b\[[0-3]?J", emulator.raw)
+
+
+def test_clearing_takes_the_footer_away_first(emulator: Emulator) -> None:
+    """A terminal that keeps what it clears as history keeps lines alone."""
+    emulator.screen.draw([Text("one")], FOOTER, 40)
+    emulator.update()
+    before = len(emulator.raw)
+    emulator.screen.draw([], FOOTER, 40, clear=True)
+    emulator.update()
+    erased, _, _ = emulator.raw[before:].partition(b"\x1b[H\x1b[2J")
+    assert erased.count(b"\x1b[2K") == len(FOOTER)
 
 
 def test_a_narrower_terminal_that_folds(emulator: Emulator) -> None:
