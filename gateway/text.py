@@ -159,15 +159,18 @@ class Words:
     what: str
     """A frame's opcode (with `…` where more fragments follow), a request's method, or what happened."""
     size: str
-    """Payload length of a frame, body length of a response; else empty."""
+    """Length of a payload or a body, duration of a tunnel, status of the answer to an error; or empty."""
     rest: str
-    """The preview, or what there is to say."""
+    """The preview, or what there is to say, the most telling first."""
+    brief: tuple[str, ...] = ()
+    """The same in fewer and fewer words, for where `rest` finds no room."""
 
 
 def words(event: Event) -> Words:
     """`event` in words."""
     conn: int | None = None
     glyph, length = "  ", ""
+    brief: list[str] = []
     match event:
         case Frame():
             conn, glyph, length = event.conn, ARROWS[event.sender], size(event.len)
@@ -175,10 +178,11 @@ def words(event: Event) -> Words:
         case Open():
             conn, glyph, what, rest = event.conn, OPENED, "open", _open(event)
         case Close():
-            conn, glyph, what, rest = event.conn, CLOSED, "closed", _close(event)
+            conn, glyph, what, length = event.conn, CLOSED, "closed", duration(event.ms)
+            rest, *brief = _close(event)
         case Omitted():
             conn, glyph, what = event.conn, ARROWS[event.sender], "…"
-            rest = f"{count(event.frames, 'frame')} left out of the log, {size(event.bytes)}"
+            rest = f"{count(event.frames, 'frame')} left out, {size(event.bytes)}"
         case Violation():
             conn, glyph, what = event.conn, ARROWS[event.sender], "wrong"
             section = f"RFC 6455 section {event.rfc}" if event.rfc[:1].isdigit() else escape(event.rfc)
@@ -186,15 +190,24 @@ def words(event: Event) -> Words:
         case Request():
             glyph, what, length, rest = EXCHANGE, escape(event.method), size(event.bytes), _request(event)
         case Error():
-            conn, glyph, what, rest = event.conn, WARNING, "error", _error(event)
+            conn, glyph, what, length = event.conn, WARNING, "error", str(event.status or "")
+            rest, *brief = _error(event)
         case Listening():
             what, rest = "listens", f"on {escape(event.url)} ({escape(event.addr)})"
         case Stopping():
-            what, rest = "stops", f"{escape(event.signal)}; {count(event.open, 'tunnel')} open"
+            what, rest = "stops", f"{count(event.open, 'WebSocket')} open"
         case _:
             assert_never(event)
     number = "" if conn is None else f"#{conn}"
-    return Words(time=clock(event.time), conn=number, glyph=glyph, what=what, size=length, rest=rest)
+    return Words(
+        time=clock(event.time),
+        conn=number,
+        glyph=glyph,
+        what=what,
+        size=length,
+        rest=rest,
+        brief=tuple(brief),
+    )
 
 
 def line(event: Event) -> str:
@@ -213,7 +226,8 @@ def _preview(frame: Frame) -> str:
     if frame.opcode == "close":
         return close_words(frame.code, frame.reason)
     shown = " ".join(re.findall("..?", frame.hex or "")) if frame.text is None else escape(frame.text)
-    note = "compressed: " if frame.rsv & 4 else ""
+    # What was inflated reads like any other payload; what was not would pass for the message itself.
+    note = "still compressed: " if frame.rsv & 4 and not frame.inflated else ""
     return f"{note}{shown}{'…' if frame.truncated else ''}"
 
 
@@ -227,27 +241,31 @@ def _open(event: Open) -> str:
     return " ".join([escape(event.path), *(f"{name} {escape(value)}" for name, value in parts if value)])
 
 
-def _close(event: Close) -> str:
-    sides = (_sent("→", event.client), _sent("←", event.upstream))
-    return f"{_ending(event)}; after {duration(event.ms)}, {', '.join(sides)}"
-
-
-def _ending(event: Close) -> str:
-    """Who ended a tunnel, and how."""
-    who = f"by the {event.by}"
+def _close(event: Close) -> tuple[str, ...]:
+    """Tell how a tunnel ended, and what went through it; then the same in fewer words, twice."""
+    sums = (_sent("→", event.client), _sent("←", event.upstream))
+    code, reason = _goodbye(event)
     match event.how:
-        case "close" if event.by == "gateway":
-            # The only Close that the gateway itself ever sends, when it stops (RFC 6455 section 7.4.1).
-            return f"{who}: {close_words(1001, None)}"
         case "close":
-            first = event.client if event.by == "client" else event.upstream
-            return f"{who}: {close_words(first.code, first.reason)}"
+            how = (close_words(code, reason), close_words(code, None), close_words(code, None).split(" ")[0])
         case "fin":
-            return f"{who}: end of stream without a Close frame"
+            how = ("end of stream without a Close frame", "no Close frame", "no Close")
         case "reset":
-            return f"{who}: connection reset"
+            how = ("connection reset", "reset", "reset")
         case "timeout":
-            return f"{who}: no answer in time"
+            how = ("no answer in time", "timeout", "timeout")
+    who = (f"by the {event.by}: ", f"{event.by} ", f"{event.by} ")
+    between = (" · ", " ", " ")
+    return tuple(f"{by}{gap.join((end, *sums))}" for by, end, gap in zip(who, how, between, strict=True))
+
+
+def _goodbye(event: Close) -> tuple[int | None, str | None]:
+    """Return code and reason of the Close frame that came first."""
+    if event.by == "gateway":
+        # The only Close that the gateway itself ever sends, when it stops (RFC 6455 section 7.4.1).
+        return 1001, None
+    first = event.client if event.by == "client" else event.upstream
+    return first.code, first.reason
 
 
 def _sent(arrow: str, side: SideTotals) -> str:
@@ -256,19 +274,25 @@ def _sent(arrow: str, side: SideTotals) -> str:
 
 def _request(event: Request) -> str:
     status = "left before an answer" if event.status is None else str(event.status)
-    upstream = f" from {escape(event.upstream)}" if event.upstream else ""
+    upstream = f" via {escape(event.upstream)}" if event.upstream else ""
     return f"{status} {escape(event.path)}{upstream} in {duration(event.ms)}"
 
 
-def _error(event: Error) -> str:
-    about = [
-        f"{name} {escape(str(value))}"
+def _error(event: Error) -> tuple[str, ...]:
+    """Tell what went wrong, and what it concerns; then, where an upstream did it, the same in fewer words."""
+    url, message = event.upstream or "", event.message
+    by_upstream = bool(url) and message.startswith(f"{url} ")
+    concerns = [
+        f"{name}{escape(value)}"
         for name, value in (
-            ("client", event.client),
-            ("upstream", event.upstream),
-            ("request", " ".join(filter(None, (event.method, event.path)))),
-            ("answered", event.status),
+            ("", " ".join(filter(None, (event.method, event.path)))),
+            ("via ", "" if by_upstream else url),
+            ("from ", event.client),
         )
         if value
     ]
-    return "; ".join([escape(event.message), *about])
+    told = " · ".join([escape(message), *concerns])
+    if not by_upstream:
+        return (told,)
+    did = escape(f"upstream{message.removeprefix(url)}")
+    return told, " · ".join([did, *concerns]), did

@@ -46,21 +46,20 @@ def record(event: Event, width: int) -> Text:
     wide = width >= WIDE
     style, rest_style = _styles(event)
     conn = getattr(event, "conn", None)
-    return cut(
-        Text.assemble(
-            (said.time if wide else said.time[:8], QUIET),
-            "  ",
-            (f"{said.conn:>3}", conn_style(conn) if conn else ""),
-            " ",
-            (_arrow(event, said, wide=wide), style),
-            " ",
-            (f"{said.what:<7}", style),
-            (f"{said.size:>8}" if wide or said.size else "", ""),
-            "  ",
-            (said.rest, rest_style),
-        ),
-        width,
+    head = Text.assemble(
+        (said.time if wide else said.time[:8], QUIET),
+        "  ",
+        (f"{said.conn:>3}", conn_style(conn) if conn else ""),
+        " ",
+        (_arrow(event, said, wide=wide), style),
+        " ",
+        (f"{said.what:<7}", style),
+        (f"{said.size:>8}" if wide or said.size else "", ""),
+        "  ",
     )
+    tellings = [Text(told, style=rest_style) for told in (said.rest, *said.brief)]
+    room = width - head.cell_len
+    return cut(head + next((told for told in tellings if told.cell_len <= room), tellings[-1]), width)
 
 
 def _styles(event: Event) -> tuple[str, str]:

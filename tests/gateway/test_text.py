@@ -172,7 +172,11 @@ def test_close_words_escape_the_reason() -> None:
         (frame(sender="upstream"), "12:00:00.250    #3  ← text         5 B  Hello"),
         (frame(truncated=True), "12:00:00.250    #3 →  text         5 B  Hello…"),
         (frame(fin=False, opcode="continuation"), "12:00:00.250    #3 →  cont…        5 B  Hello"),
-        (frame(rsv=4, inflated=True), "12:00:00.250    #3 →  text         5 B  compressed: Hello"),
+        (frame(rsv=4, inflated=True), "12:00:00.250    #3 →  text         5 B  Hello"),
+        (
+            frame(rsv=4, text=None, hex="4230"),
+            "12:00:00.250    #3 →  text         5 B  still compressed: 42 30",
+        ),
         (frame(opcode="binary", text=None, hex="00ff7f"), "12:00:00.250    #3 →  binary       5 B  00 ff 7f"),
         (frame(opcode="0xB", text=None, hex="00"), "12:00:00.250    #3 →  0xB          5 B  00"),
         (frame(opcode="ping", text="", len=0), "12:00:00.250    #3 →  ping         0 B"),
@@ -182,7 +186,7 @@ def test_close_words_escape_the_reason() -> None:
         ),
         (
             events.Omitted(time=NOON, t_ns=1, conn=12, sender="upstream", frames=1234, bytes=2048),
-            "12:00:00.250   #12  ← …                 1,234 frames left out of the log, 2048 B",
+            "12:00:00.250   #12  ← …                 1,234 frames left out, 2048 B",
         ),
         (
             events.Violation(
@@ -193,8 +197,8 @@ def test_close_words_escape_the_reason() -> None:
         (
             close(),
             (
-                '12:00:00.250    #3 ○  closed            by the client: 1000 Normal Closure "bye"; '
-                "after 12.3 s, → 2 frames 30 B, ← 1 frame 4 B"
+                '12:00:00.250    #3 ○  closed    12.3 s  by the client: 1000 Normal Closure "bye" '
+                "· → 2 frames 30 B · ← 1 frame 4 B"
             ),
         ),
         (
@@ -209,11 +213,11 @@ def test_close_words_escape_the_reason() -> None:
                 bytes=512,
                 client="127.0.0.1:5000",
             ),
-            r"12:00:00.250       ⇄  GET        512 B  200 /a?b=\x1b from http://localhost:9090 in 3.2 ms",
+            r"12:00:00.250       ⇄  GET        512 B  200 /a?b=\x1b via http://localhost:9090 in 3.2 ms",
         ),
         (
             Error(time=NOON, t_ns=1, message="no answer", upstream="http://localhost:9090", status=502),
-            "12:00:00.250       !  error             no answer; upstream http://localhost:9090; answered 502",
+            "12:00:00.250       !  error        502  no answer · via http://localhost:9090",
         ),
         (
             events.Listening(time=NOON, t_ns=1, addr="[::]:8080", url="http://localhost:8080"),
@@ -221,7 +225,7 @@ def test_close_words_escape_the_reason() -> None:
         ),
         (
             events.Stopping(time=NOON, t_ns=1, signal="SIGTERM", open=1),
-            "12:00:00.250          stops             SIGTERM; 1 tunnel open",
+            "12:00:00.250          stops             1 WebSocket open",
         ),
     ],
 )
@@ -234,16 +238,62 @@ def test_lines(event: Event, shown: str) -> None:
     ("fields", "shown"),
     [
         ({"by": "gateway"}, "by the gateway: 1001 Going Away"),
-        ({"by": "upstream"}, "by the upstream: 1000 Normal Closure;"),
+        ({"by": "upstream"}, "by the upstream: 1000 Normal Closure ·"),
         ({"how": "fin"}, "by the client: end of stream without a Close frame"),
         ({"how": "reset", "by": "upstream"}, "by the upstream: connection reset"),
         ({"how": "timeout", "by": "gateway"}, "by the gateway: no answer in time"),
-        ({"client": SideTotals(code=None, reason=None, frames=1, bytes=6)}, "by the client: no code;"),
+        ({"client": SideTotals(code=None, reason=None, frames=1, bytes=6)}, "by the client: no code ·"),
     ],
 )
 def test_endings(fields: dict[str, object], shown: str) -> None:
     """A close says who closed and how."""
     assert words(close(**fields)).rest.startswith(shown)
+
+
+@pytest.mark.parametrize(
+    ("fields", "brief"),
+    [
+        (
+            {},
+            (
+                "client 1000 Normal Closure → 2 frames 30 B ← 1 frame 4 B",
+                "client 1000 → 2 frames 30 B ← 1 frame 4 B",
+            ),
+        ),
+        (
+            {"how": "fin"},
+            (
+                "client no Close frame → 2 frames 30 B ← 1 frame 4 B",
+                "client no Close → 2 frames 30 B ← 1 frame 4 B",
+            ),
+        ),
+    ],
+)
+def test_where_there_is_little_room_names_go_before_sums(
+    fields: dict[str, object], brief: tuple[str, ...]
+) -> None:
+    """The reason goes first, then the code's name; who closed, the code and the sums stay."""
+    assert words(close(**fields)).brief == brief
+
+
+def test_an_upstreams_error_is_told_first_what_it_concerns_behind() -> None:
+    """What an upstream did fits where there is little room: its url is what can go."""
+    url = "http://localhost:9090"
+    told = words(
+        Error(
+            time=NOON,
+            t_ns=1,
+            message=f"{url} refused the connection; nothing listens there",
+            client="127.0.0.1:5000",
+            method="GET",
+            path="/ws",
+            upstream=url,
+            status=502,
+        )
+    )
+    did = "refused the connection; nothing listens there"
+    assert (told.size, told.rest) == ("502", f"{url} {did} · GET /ws · from 127.0.0.1:5000")
+    assert told.brief == (f"upstream {did} · GET /ws · from 127.0.0.1:5000", f"upstream {did}")
 
 
 def test_open_tells_the_route_and_what_was_agreed() -> None:

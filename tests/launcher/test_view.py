@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.events import Event, SideTotals
+from gateway.events import Error, Event, SideTotals
 from gateway.text import escape
 from launcher import view
 from launcher.session import Session, fold
@@ -64,6 +64,43 @@ def test_what_is_cut_says_so() -> None:
     assert view.record(frame("日" * 100), 80).plain.endswith("…")
     assert view.record(frame("x" * 100), 80).cell_len == 80
     assert not view.record(frame("short"), 80).plain.endswith("…")
+
+
+@pytest.mark.parametrize(
+    ("width", "rest"),
+    [
+        (119, "504.4 ms  by the client: 1001 Going Away · → 3 frames 46 B · ← 4 frames 120 B"),
+        (99, "504.4 ms  client 1001 Going Away → 3 frames 46 B ← 4 frames 120 B"),
+        (79, "504.4 ms  client 1001 → 3 frames 46 B ← 4 frames 120 B"),
+    ],
+)
+def test_a_closed_line_keeps_its_sums(width: int, rest: str) -> None:
+    """Where there is little room, words go and numbers stay."""
+    event = records.closed(
+        ms=504.4,
+        client=SideTotals(code=1001, reason=None, frames=3, bytes=46),
+        upstream=SideTotals(code=1001, reason=None, frames=4, bytes=120),
+    )
+    assert view.record(event, width).plain.endswith(rest)
+
+
+def test_a_usual_error_is_whole_at_100_columns() -> None:
+    """Its most telling words come first; what they concern only where there is room."""
+    url = "http://localhost:9090"
+    event = Error(
+        time=records.TIME,
+        t_ns=1,
+        message=f"{url} refused the connection; nothing listens there",
+        client="127.0.0.1:50000",
+        method="GET",
+        path="/ws",
+        upstream=url,
+        status=502,
+    )
+    assert view.record(event, 99).plain.endswith(
+        "502  upstream refused the connection; nothing listens there"
+    )
+    assert view.record(event, 199).plain.endswith(" · GET /ws · from 127.0.0.1:50000")
 
 
 def test_a_connection_keeps_its_colour() -> None:
