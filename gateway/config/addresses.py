@@ -19,6 +19,12 @@ _DIGITS_AND_DOTS: Final = re.compile(r"[0-9.]+")
 
 _NUMBER: Final = re.compile(r"[0-9]{1,9}")
 
+_WEB_SCHEMES: Final = {"http": "http", "https": "https", "ws": "http", "wss": "https"}
+"""What people write before "://", and what an upstream's url has there: WebSockets begin as HTTP."""
+
+_BARE: Final = re.compile(r"(//)?([0-9A-Za-z_.-]+(:[0-9]+)?/?)")
+"""A host and perhaps a port that lack the scheme; nothing in it can be a password."""
+
 
 def parse_addr(addr: str) -> tuple[str | None, int]:
     """Host and port of `addr` as in `HTTPServer.spec.addr`; no host (None) means all interfaces.
@@ -26,15 +32,20 @@ def parse_addr(addr: str) -> tuple[str | None, int]:
     `:8080`, `localhost:8080`, `127.0.0.1:8080`, `[::1]:8080`; an IPv6 address comes back without its
     brackets.  Port 0 lets the system choose one.  Raises ValueError.
     """
-    if "://" in addr or addr.startswith("@"):
-        raise ValueError(
-            'only host:port is supported yet, of the forms that core/v1 has; write it as in "localhost:8080"'
-        )
+    scheme, separator, _ = addr.partition("://")
+    if separator and scheme.lower() in _WEB_SCHEMES:
+        raise ValueError(f'write it without {quoted(f"{scheme}://", marks="")}, as in "localhost:9090"')
+    if separator or addr.startswith("@"):
+        raise ValueError('only a host and a port are supported yet; write them as in "localhost:9090"')
     bracketed = addr.startswith("[")
     host, colon, port = addr.rpartition(":")
     if not colon or (bracketed and not host.endswith("]")):
-        hint = f":{addr}" if addr.isdecimal() else f"{addr}:8080"
-        raise ValueError(f"the port is missing; write it as in {quoted(hint)}")
+        if _NUMBER.fullmatch(addr):
+            raise ValueError(
+                f'a port alone is not enough; write "localhost:{addr}" for this machine only, or ":{addr}" '
+                "for every interface"
+            )
+        raise ValueError(f"the port is missing; write it as in {quoted(f'{addr}:8080')}")
     if host in ("*", "[]"):
         raise ValueError(f"all interfaces are meant where there is no host; write {quoted(f':{port}')}")
     if ":" in host and not bracketed:
@@ -69,12 +80,12 @@ def parse_upstream(url: str) -> Upstream:
     """The upstream that `url` names.  Raises ValueError."""
     scheme, separator, rest = url.partition("://")
     if not separator or scheme not in ("http", "https"):
-        hint = (
-            f"; write {quoted(scheme.lower())} in lower case" if scheme.lower() in ("http", "https") else ""
-        )
-        raise ValueError(f'the url has to begin with "http://" or "https://"{hint}')
+        raise ValueError(f'the url has to begin with "http://" or "https://"{_scheme_hint(url)}')
     if found := re.search(r"[\x00-\x20\x7f]", url):
-        raise ValueError(f"a url cannot hold {'spaces' if found[0] == ' ' else 'control characters'}")
+        comment = '; a comment begins with " #"' if re.search(r" //|#.* ", url) else ""
+        raise ValueError(
+            f"a url cannot hold {'spaces' if found[0] == ' ' else 'control characters'}{comment}"
+        )
     rest, _, query = rest.partition("#")[0].partition("?")
     _, _, hostport = rest.partition("/")[0].rpartition("@")
     try:
@@ -89,6 +100,20 @@ def parse_upstream(url: str) -> Upstream:
     return Upstream(
         scheme=scheme, host=host, port=port, authority=authority, query=quote(query, safe=_QUERY_SAFE)
     )
+
+
+def _scheme_hint(url: str) -> str:
+    """What to write instead of a url that begins wrongly; repeats nothing in which a password may stand."""
+    scheme, separator, _ = url.partition("://")
+    if separator and (right := _WEB_SCHEMES.get(scheme.lower())):
+        if right == scheme.lower():
+            return f"; write {quoted(right)} in lower case"
+        return f'; WebSockets go through it as well, so write "{right}://" instead of "{scheme.lower()}://"'
+    if re.match(r"https?:/?[^/]", url):
+        return "; two slashes stand behind the colon"
+    if bare := _BARE.fullmatch(url):
+        return f"; write {quoted(f'http://localhost:{url}' if url.isdecimal() else f'http://{bare[2]}')}"
+    return ""
 
 
 _QUERY_SAFE: Final = "".join(map(chr, range(0x21, 0x7F)))

@@ -211,18 +211,12 @@ def sequence(decode: Decoder[T]) -> Decoder[tuple[T, ...]]:
 
 def text(node: Node, scope: Scope) -> str | None:
     """A string; a plain number or boolean is none."""
-    return _string(node, scope, "{}")
-
-
-def _string(node: Node, scope: Scope, number_hint: str) -> str | None:
     scalar = _given(node, scope, ScalarNode, "a string")
     if scalar is None:
         return None
     if (kind := _kind(scalar)) != "string":
-        right = quoted(number_hint.format(scalar.text) if kind == "number" else scalar.text)
-        words = (
-            f"should be a string, but {quoted(scalar.text, marks='')} is a {kind}; write {right} in quotes"
-        )
+        value = quoted(scalar.text, marks="")
+        words = f"should be a string, but {value} is a {kind}; write {quoted(scalar.text)} in quotes"
         scope.problem(scalar.mark, words)
         return None
     return scalar.text or None
@@ -241,21 +235,23 @@ def matching(pattern: re.Pattern[str], words: str) -> Decoder[str]:
     return decode
 
 
-def checked(parse: Callable[[str], T], *, number_hint: str = "{}") -> Decoder[T]:
+def checked(parse: Callable[[str], T]) -> Decoder[T]:
     """The decoder of a string that `parse` understands; what it raises as ValueError is told.
 
-    `number_hint` turns a number that stands there without quotes into what was probably meant.
+    A plain number goes to `parse` as well, which knows best what was meant.
     """
 
     def decode(node: Node, scope: Scope) -> T | None:
-        value = _string(node, scope, number_hint)
+        number = isinstance(node, ScalarNode) and _kind(node) == "number"
+        value = node.text if isinstance(node, ScalarNode) and number else text(node, scope)
         if value is None:
             return None
         try:
-            return parse(value)
+            parsed = parse(value)
         except ValueError as error:
             scope.problem(node.mark, str(error))
             return None
+        return None if number and text(node, scope) is None else parsed
 
     return decode
 

@@ -137,7 +137,7 @@ class HTTPServerSpec(Message):
         "enableExpvar": "EnableExpvar",
     }
 
-    addr: Annotated[str, Declared("Addr", checked(_checked_addr, number_hint=":{}"))] = ":8080"
+    addr: Annotated[str, Declared("Addr", checked(_checked_addr))] = ":8080"
     """As `host:port`; `:port` means all interfaces.  `gateway.config.parse_addr` takes it apart."""
     shutdown_timeout: Annotated[float, Declared("ShutdownTimeout", integer(-_INT32_MAX - 1, _INT32_MAX))] = 30
     """Seconds that open connections have to end when the server stops; 0 or less: none."""

@@ -28,7 +28,15 @@ def test_listen_addresses(addr: str, parts: tuple[str | None, int]) -> None:
 @pytest.mark.parametrize(
     ("addr", "words"),
     [
-        ("8080", 'the port is missing; write it as in ":8080"'),
+        (
+            "8080",
+            (
+                'a port alone is not enough; write "localhost:8080" for this machine only, or ":8080" for '
+                "every interface"
+            ),
+        ),
+        ("http://localhost:9090", 'write it without http://, as in "localhost:9090"'),
+        ("WSS://h", 'write it without WSS://, as in "localhost:9090"'),
         ("localhost", 'the port is missing; write it as in "localhost:8080"'),
         ("[::1]", 'the port is missing; write it as in "[::1]:8080"'),
         ("localhost:", "the port is missing behind the colon"),
@@ -46,7 +54,7 @@ def test_listen_addresses(addr: str, parts: tuple[str | None, int]) -> None:
         ("über:80", '"über" is not the name of a host; write its ASCII form, "xn--ber-goa"'),
         (
             "unix:///run/x.sock",
-            'only host:port is supported yet, of the forms that core/v1 has; write it as in "localhost:8080"',
+            'only a host and a port are supported yet; write them as in "localhost:9090"',
         ),
     ],
 )
@@ -87,7 +95,25 @@ def test_an_upstream_shows_neither_credentials_nor_query() -> None:
 @pytest.mark.parametrize(
     ("url", "words"),
     [
-        ("localhost:9090", 'the url has to begin with "http://" or "https://"'),
+        (
+            "localhost:9090",
+            'the url has to begin with "http://" or "https://"; write "http://localhost:9090"',
+        ),
+        ("//h/", 'the url has to begin with "http://" or "https://"; write "http://h/"'),
+        ("9090", 'the url has to begin with "http://" or "https://"; write "http://localhost:9090"'),
+        (
+            "http:/h",
+            'the url has to begin with "http://" or "https://"; two slashes stand behind the colon',
+        ),
+        (
+            "ws://h/ws",
+            (
+                'the url has to begin with "http://" or "https://"; WebSockets go through it as well, so '
+                'write "http://" instead of "ws://"'
+            ),
+        ),
+        ("http://h // x", 'a url cannot hold spaces; a comment begins with " #"'),
+        ("http://h# x", 'a url cannot hold spaces; a comment begins with " #"'),
         ("ftp://h", 'the url has to begin with "http://" or "https://"'),
         (
             "HTTP://h",

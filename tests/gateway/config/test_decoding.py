@@ -171,7 +171,10 @@ def test_strings(value: str, addr: str) -> None:
     [
         (
             spoiled('":8080"', "8080"),
-            ADDR + 'should be a string, but 8080 is a number; write ":8080" in quotes',
+            (
+                ADDR + 'a port alone is not enough; write "localhost:8080" for this machine only, or ":8080" '
+                "for every interface"
+            ),
         ),
         (
             spoiled('match: "/"', "match: 1"),
