@@ -51,6 +51,7 @@ _OPTIONS: Final = (
     "--disable-dev-shm-usage",
     "--password-store=basic",
     "--use-mock-keychain",
+    "--host-resolver-rules=MAP *.test 127.0.0.1",  # names that nobody owns (RFC 6761), for what is foreign
 )
 
 

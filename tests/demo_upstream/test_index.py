@@ -3,7 +3,9 @@
 import asyncio
 import json
 import os
+import re
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 
 import pytest
 import pytest_asyncio
@@ -18,6 +20,7 @@ CHROMIUM = find_chromium()
 if CHROMIUM is None and "CI" not in os.environ:  # there nothing may be skipped: the fixture fails instead
     pytest.skip("no Chromium, Chrome or Edge on this machine", allow_module_level=True)
 
+NOT_THERE = "The gateway answers 502 Bad Gateway: the server behind it is not there."
 NONE = "\N{EN DASH}"
 OPEN = "document.body.dataset.state === 'open'"
 WAITING = "document.body.dataset.state === 'waiting'"
@@ -36,6 +39,32 @@ def _row(text: str) -> str:
     """Whether the log has a row with `text`."""
     rows = "[...document.querySelectorAll('#log .what')]"
     return f"{rows}.some((row) => row.textContent.startsWith({json.dumps(text)}))"
+
+
+def _rgb(selector: str) -> str:
+    """The colour of the first element that matches `selector`, as three numbers."""
+    return f"getComputedStyle(document.querySelector('{selector}')).color.match(/\\d+/g).map(Number)"
+
+
+@asynccontextmanager
+async def _renaming(port: int) -> AsyncIterator[int]:
+    """A relay to `port` that changes Host into localhost and says nothing of it, as some tunnels do."""
+
+    async def relay(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        upstream_reader, upstream_writer = await asyncio.open_connection("127.0.0.1", port)
+
+        async def copy(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+            with suppress(ConnectionError):
+                while octets := await source.read(65536):
+                    sink.write(octets.replace(b"Host: page.test", b"Host: localhost"))
+            sink.close()
+
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(copy(reader, upstream_writer), name="relay: up")
+            tasks.create_task(copy(upstream_reader, writer), name="relay: down")
+
+    async with await asyncio.start_server(relay, "127.0.0.1", 0) as server:
+        yield server.sockets[0].getsockname()[1]
 
 
 async def _say(page: Page, text: str) -> None:
@@ -107,10 +136,11 @@ async def test_through_a_gateway_that_loses_its_upstream(browser: Browser) -> No
                 assert page.console == []
                 await asyncio.to_thread(first.stop)
             await page.until(WAITING)
-            await page.until(_row("1001 Going Away, “the server is stopping”. The server is stopping."))
-            await page.until("document.querySelector('#trouble').innerText.includes('1006 Abnormal Closure')")
-            told = await page.text("#trouble")
-            assert "The gateway, or the server behind it, does not answer" in told
+            await page.until(_row("1001 Going Away, “the server is stopping”."))
+            closed = "[...document.querySelectorAll('#log .what')].find((row) => row.textContent[0] === '1')"
+            assert await page.ask(f"{closed}.textContent") == "1001 Going Away, “the server is stopping”."
+            await page.until(_row(NOT_THERE))
+            assert await page.text("#trouble-what") == NOT_THERE
             assert (await page.text("#fact-ended")).startswith("1001 Going Away")
             assert await page.ask("document.querySelector('#send').disabled")
             await page.until("/Attempt 3 in \\d s/.test(document.querySelector('#trouble-next').textContent)")
@@ -121,8 +151,69 @@ async def test_through_a_gateway_that_loses_its_upstream(browser: Browser) -> No
                 await page.until(_row("Your message arrived: here again"))
                 assert await page.ask("document.querySelector('#trouble').hidden")
             # A failed attempt is told by Chromium itself, whatever a page does; nothing else may be.
-            assert page.console
-            assert all("Unexpected response code: 502" in line for line in page.console), page.console
+            unexpected = "Unexpected response code: 502"
+            assert {re.sub(r"'\S+'", "URL", line) for line in page.console} == {
+                f"WebSocket connection to URL failed: Error during WebSocket handshake: {unexpected}",
+                "Failed to load resource: the server responded with a status of 502 (Bad Gateway)",
+            }
+
+
+async def test_nothing_answers(browser: Browser) -> None:
+    """Where the server itself has gone, it says so once in the log, and names the address."""
+    async with browser.page() as page:
+        with DemoUpstream() as demo:
+            await page.open(demo.url)
+            await page.until(OPEN)
+            await asyncio.to_thread(demo.stop)
+        await page.until(_row(f"Nothing answers at localhost:{demo.port}."))
+        await page.until("/Attempt 3 in \\d s/.test(document.querySelector('#trouble-next').textContent)")
+        assert await page.text("#trouble-what") == f"Nothing answers at localhost:{demo.port}."
+        failed = "[...document.querySelectorAll('#log .who')].filter((row) => row.textContent === 'Failed')"
+        assert await page.ask(f"{failed}.length") == 1
+        assert all("net::ERR_CONNECTION_REFUSED" in line for line in page.console), page.console
+
+
+async def test_a_refused_origin(browser: Browser, demo: DemoUpstream) -> None:
+    """The server's reason reaches the reader where something in between gives Host another name."""
+    async with _renaming(demo.port) as port, browser.page() as page:
+        await page.open(f"http://page.test:{port}/")
+        reason = f"start with --allow-origin http://page.test:{port}"
+        await page.until(
+            f"document.querySelector('#trouble-what').textContent.endsWith({json.dumps(reason)})"
+        )
+        told = await page.text("#trouble-what")
+        assert told.startswith(
+            f"The server answers 403 Forbidden: A WebSocket from Origin http://page.test:{port}"
+        )
+
+
+async def test_typing_replaces_the_example(browser: Browser, demo: DemoUpstream) -> None:
+    """The field's text is selected from the start, and after each message again."""
+    async with browser.page() as page:
+        await page.open(demo.url)
+        await page.until(OPEN)
+        for text in ("é", "ü"):
+            await page.type(text)
+            await page.press("Enter")
+            await page.until(_row(f"Your message arrived: {text}"))
+        sent = "[...document.querySelectorAll('#log .sent .what')].map((row) => row.textContent)"
+        assert await page.ask(sent) == ["ü", "é"]
+
+
+async def test_directions_look_as_in_the_terminal(browser: Browser, demo: DemoUpstream) -> None:
+    """What the page sends is blue with an arrow out, what it receives orange with an arrow in."""
+    for dark in (False, True):
+        async with browser.page(dark=dark) as page:
+            await page.open(demo.url)
+            await page.until(OPEN)
+            await page.press("Enter")
+            await page.until(_row("Your message arrived: Hello World !!"))
+            assert await page.text("#log .sent .who") == "→ Sent"
+            assert await page.text("#log .received .who") == "← Received"
+            red, _, blue = await page.ask(_rgb("#log .sent .who"))
+            assert blue > red
+            red, _, blue = await page.ask(_rgb("#log .received .who"))
+            assert red > blue
 
 
 async def test_a_tick_disturbs_no_screen_reader(browser: Browser, demo: DemoUpstream) -> None:
@@ -175,14 +266,18 @@ async def test_the_log_is_bounded(browser: Browser, demo: DemoUpstream) -> None:
 
 async def test_it_fits(browser: Browser, demo: DemoUpstream) -> None:
     """Nothing is cut off at the side; type grows with the screen; text stands out in light and dark."""
-    for width, dark in ((360, True), (390, False), (1280, True), (1920, False)):
+    for width, dark in ((300, False), (320, True), (390, False), (1280, True), (1280, False), (1920, False)):
         async with browser.page(width=width, height=800, phone=width < 500, dark=dark) as page:
             await page.open(demo.url)
             await page.until(OPEN)
             await page.until(_row("Hello!!"))
             await _say(page, "word" * 100)
             await page.until(_row("Your message arrived: word"))
+            await page.ask("document.querySelector('#state').textContent = 'reconnecting'")  # the longest
             assert await page.ask("document.documentElement.scrollWidth") <= width
+            assert await page.ask("document.querySelector('.now').scrollWidth") <= await page.ask(
+                "document.querySelector('.now').clientWidth"
+            )
             size = await page.ask("parseFloat(getComputedStyle(document.body).fontSize)")
             assert size >= (21 if width == 1920 else 16)
             assert await page.ask(CONTRAST) >= 4.5, (width, dark)
