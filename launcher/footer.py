@@ -15,7 +15,7 @@ from launcher.session import Session
 from launcher.view import BAD, CLIENT, GOOD, QUIET, SERVER, WARN, WIDE, cut
 
 FOOTER_WIDTH: Final = 100
-"""The footer grows no wider: what is short does not wrap when the terminal is made narrower."""
+"""What the footer tells grows no wider, so that little of it wraps when the terminal is made narrower."""
 
 KEYS: Final = (
     ("p", "pause"),
@@ -50,22 +50,25 @@ class Look:
 
 def footer(session: Session, look: Look, width: int, height: int) -> list[Text]:
     """Draw the live lines below the scrollback: at most `height` of them, at most `width` cells each."""
-    width, wide = min(width, FOOTER_WIDTH), width >= WIDE
-    lines = [Text("─" * width, style=QUIET)]
-    lines += _flow(_states(session, look, wide=wide), width, gap="  ")
+    rule = Text("─" * width, style=QUIET)
+    lines = _below_rule(session, look, min(width, FOOTER_WIDTH), wide=width >= WIDE)
+    # The last lines are those that a person needs to go on: the editor, the keys.
+    room = max(1, height)
+    return [rule, *lines[1 - room :]] if room > 1 or not lines else lines[-1:]
+
+
+def _below_rule(session: Session, look: Look, width: int, *, wide: bool) -> list[Text]:
+    lines = _flow(_states(session, look, wide=wide), width, gap="  ")
     if session.ready:
         lines += _flow(_totals(session, look, wide=wide), width)
         lines += _flow(_settings(session, look), width)
     if look.help:
         lines += _help()
     if look.editor:
-        lines += _editing(look.editor, width)
+        lines += _editing(look.editor, look.filter, width)
     elif not look.stopping and session.ready:
         lines += _flow(_keys(look), width)
-    # The last lines are those that a person needs to go on: the editor, the keys.
-    room = max(1, height)
-    shown = lines if len(lines) <= room else [*lines[:1], *lines[len(lines) - room + 1 :]][-room:]
-    return [cut(line, width) for line in shown]
+    return [cut(line, width) for line in lines]
 
 
 def _states(session: Session, look: Look, *, wide: bool) -> Iterable[Text]:
@@ -132,7 +135,7 @@ def _keys(look: Look) -> Iterable[Text]:
         yield Text.assemble((key, "bold"), " ", (other.get(key, does), QUIET))
 
 
-def _editing(editor: Editor, width: int) -> list[Text]:
+def _editing(editor: Editor, current: Filter, width: int) -> list[Text]:
     prompt = "filter: "
     line = Text.assemble((prompt, WARN), escape(editor.text), (" ", "reverse"))
     if line.cell_len > width:
@@ -143,6 +146,8 @@ def _editing(editor: Editor, width: int) -> list[Text]:
         said = [Text(part, style=BAD) for part in wrap(escape(editor.problem), width)]
         return [line, Text.assemble(" " * under, ("↑", BAD)), *said]
     hint = "Enter applies, Esc cancels; from:client  op:text|ping  conn:3  path:/ws  /regex/  !op:ping"
+    if current.expression and not editor.text:
+        hint = f"now {escape(current.expression)}; Enter on an empty line shows all, Esc keeps it"
     return [line, *(Text(part, style=QUIET) for part in wrap(hint, width))]
 
 
@@ -151,7 +156,7 @@ def _help() -> list[Text]:
         ("p", "pause, and go on; what passes meanwhile is counted, not shown"),
         ("h", "hide control frames (close, ping, pong), or show them again"),
         ("/", "filter: terms that must all hold, ! before one negates it"),
-        ("", "from:client  op:text|ping  conn:3  path:/ws  /regex/"),
+        ("", "from:client  op:text|ping  conn:3  path:/ws  /regex/; an empty line shows all"),
         ("c", "clear the screen"),
         ("o", "open the page in a browser"),
         ("q", "quit; Ctrl-C as well, a second Ctrl-C at once"),

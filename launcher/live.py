@@ -100,6 +100,8 @@ class LivePrinter:
         match event:
             case Ready():
                 self._waiting += view.banner(self._kit, session, self._version, width)
+                if chosen := self._look.filter.expression:
+                    self._add(view.filtering(chosen, width))
             case Summary() if session.ready:
                 self._waiting += view.summary(event)
             case ChildState(state="stopping"):
@@ -128,7 +130,7 @@ class LivePrinter:
             case "h":
                 self._look = replace(look, control_hidden=not look.control_hidden)
             case "/":
-                self._look = replace(look, editor=Editor(look.filter.expression))
+                self._look = replace(look, editor=Editor())
             case "c":
                 self._waiting.clear()
                 self._clear, self._untold = True, 0
@@ -141,11 +143,17 @@ class LivePrinter:
             self._look = replace(self._look, editor=None)
         elif key == ENTER:
             try:
-                self._look = replace(self._look, filter=parse(editor.text), editor=None)
+                self._choose(parse(editor.text))
             except FilterError as error:
                 self._look = replace(self._look, editor=editor.wrong(error.problem, error.column))
         else:
             self._look = replace(self._look, editor=editor.press(key))
+
+    def _choose(self, chosen: Filter) -> None:
+        """Let `chosen` hold from here on, and say so among the lines: those above came through another."""
+        if chosen.expression != self._look.filter.expression:
+            self._add(view.filtering(chosen.expression, self._size().columns - 1))
+        self._look = replace(self._look, filter=chosen, editor=None)
 
     def _go_on(self, session: Session) -> None:
         """End a pause, if there is one."""
@@ -153,7 +161,7 @@ class LivePrinter:
             return
         passed = session.frames - self._look.paused_at
         if passed:
-            self._add(view.not_shown(count(passed, "frame"), "paused"))
+            self._add(view.left_out(count(passed, "frame"), "paused"))
         self._look = replace(self._look, paused_at=None)
 
     def refresh(self, session: Session) -> None:
@@ -172,7 +180,7 @@ class LivePrinter:
         width = size.columns - 1
         lines = self._take(width)
         if self._untold and now - self._told_at >= TELL:
-            lines.append(view.not_shown(count(self._untold, "line"), "too many at once"))
+            lines.append(view.left_out(count(self._untold, "line"), "too many at once"))
             self._untold, self._told_at = 0, now
         # One row stays for the lines themselves, however low the terminal is.
         below = footer(session, self._look, width, max(1, size.lines - 1))
@@ -187,8 +195,9 @@ class LivePrinter:
             with _patience(FILTER_PATIENCE):
                 chosen = [each for each in waiting if isinstance(each, Text) or shows(*each)]
         except TimeoutError:
-            self._look = replace(self._look, filter=Filter(), note="the filter took too long and is off")
-            chosen = waiting
+            why = "the filter took too long and is off"
+            self._look = replace(self._look, filter=Filter(), note=why)
+            chosen = [view.filtering("", width, why), *waiting]
         self._budget = min(BURST, self._budget + LINES)
         if len(chosen) > self._budget:
             self._leave_out(len(chosen) - self._budget)

@@ -97,9 +97,15 @@ def _arrow(event: Event, said: Words, *, wide: bool) -> str:
     return "──→   " if sender == "client" else "   ←──"
 
 
-def not_shown(what: str, why: str) -> Text:
-    """Draw the one line that stands for those that are not shown."""
-    return Text(f"          ⋯  {what} not shown: {why}", style=QUIET)
+def left_out(what: str, why: str) -> Text:
+    """Draw the one line that stands for those that are left out."""
+    return Text(f"          ⋯  {what} left out: {why}", style=QUIET)
+
+
+def filtering(expression: str, width: int, why: str = "") -> Text:
+    """Draw the line below which another filter holds."""
+    words = f"filter {escape(expression)}" if expression else "no filter"
+    return cut(Text(f"          ⋯  {words}{why and f': {why}'}", style=QUIET), width)
 
 
 def said_by(child: str, line: str, width: int) -> Text:

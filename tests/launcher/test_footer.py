@@ -121,8 +121,15 @@ def test_it_fits_whatever_there_is_to_say(look: Look, width: int, height: int) -
     """The footer is never higher than it may be, nor wider, nor does it hold what a terminal would obey."""
     lines = footer(RUNNING, look, width, height)
     assert 1 <= len(lines) <= height
-    assert all(line.cell_len <= min(width, FOOTER_WIDTH) for line in lines)
+    assert all(line.cell_len <= min(width, FOOTER_WIDTH) for line in lines[1:])
+    assert lines[0].cell_len <= width
     assert all(line.plain == escape(line.plain) for line in lines)
+
+
+def test_the_rule_spans_the_terminal() -> None:
+    """However wide it is, the footer is told apart from what stands above."""
+    for width in (59, 199):
+        assert shown(Look(), width).splitlines()[0] == "─" * width
 
 
 def test_a_low_terminal_keeps_the_editor() -> None:

@@ -167,7 +167,7 @@ def test_steady_traffic_is_sampled(desk: Desk) -> None:
         desk.record(*(records.frame(f"steady {turn * 200 + number}") for number in range(200)))
         desk.draw()
     shown = [line for line in desk.paper.lines if "steady" in line]
-    told = [line for line in desk.paper.lines if "not shown: too many at once" in line]
+    told = [line for line in desk.paper.lines if "left out: too many at once" in line]
     assert len(shown) <= BURST + 48 * LINES
     assert 3 <= len(told) <= 6
     counted = sum(int(line.split()[1].replace(",", "")) for line in told) + desk.printer._untold
@@ -191,7 +191,7 @@ def test_opens_and_closes_are_the_last_to_go(desk: Desk) -> None:
 def test_frames_that_the_log_left_out_are_counted(desk: Desk) -> None:
     """`omitted` records are no lines of their own, but part of the count and of the totals."""
     desk.record(records.omitted(frames=500))
-    assert "500 lines not shown" in desk.draw()
+    assert "500 lines left out: too many" in desk.draw()
     assert "500 frames" in desk.footer
     assert "500 lines left out" in desk.footer
 
@@ -205,7 +205,7 @@ def test_pause(desk: Desk) -> None:
     desk.press("p")
     desk.record(records.frame("seen"))
     shown = desk.draw()
-    assert "12 frames not shown: paused" in shown
+    assert "12 frames left out: paused" in shown
     assert "unseen" not in shown
     assert "seen" in shown
     assert "PAUSED" not in desk.footer
@@ -214,7 +214,7 @@ def test_pause(desk: Desk) -> None:
 def test_a_pause_in_which_nothing_passed_leaves_no_line(desk: Desk) -> None:
     """There is nothing to count."""
     desk.press("p", "p")
-    assert "not shown" not in desk.draw()
+    assert "left out" not in desk.draw()
 
 
 def test_control_frames_are_hidden_and_shown(desk: Desk) -> None:
@@ -233,7 +233,7 @@ def test_control_frames_are_hidden_and_shown(desk: Desk) -> None:
 
 
 def test_the_filter_editor(desk: Desk) -> None:
-    """`/` opens it, keys go into it, a wrong one is told in place, Enter applies, and `/` edits it again."""
+    """`/` opens it, keys go into it, a wrong one is told in place, Enter applies, `/` and Enter show all."""
     desk.press("/")
     desk.type("op:pingq")
     desk.press("enter")
@@ -248,10 +248,25 @@ def test_the_filter_editor(desk: Desk) -> None:
     shown = desk.draw()
     assert "shown" in shown
     assert "hidden" not in shown
+    assert "⋯  filter op:ping" in shown
     assert "filter op:ping" in desk.footer
-    desk.press("/", "erase line", "enter")
+    desk.press("/")
+    desk.draw()
+    assert "now op:ping; Enter on an empty line shows all, Esc keeps it" in desk.footer
+    desk.press("enter")
     desk.record(records.frame("again"))
-    assert "again" in desk.draw()
+    shown = desk.draw()
+    assert "again" in shown
+    assert "⋯  no filter" in shown
+
+
+def test_another_filter_is_typed_without_taking_the_first_away(desk: Desk) -> None:
+    """What is typed after `/` is the filter, whatever held before; the same one again is not told again."""
+    desk.press("/", *"conn:1", "enter", "/", *"conn:2", "enter")
+    assert "⋯  filter conn:2" in desk.draw()
+    assert "filter conn:2" in desk.footer
+    desk.press("/", *"conn:2", "enter")
+    assert "filter" not in desk.draw()
 
 
 def test_escape_leaves_the_filter_as_it_was(desk: Desk) -> None:
@@ -267,8 +282,11 @@ def test_escape_leaves_the_filter_as_it_was(desk: Desk) -> None:
 def test_the_filter_of_the_command_line(words: Output) -> None:
     """`--filter` holds from the beginning."""
     desk = Desk(words, "from:upstream")
+    desk.printer.own(desk.session, records.ready())
     desk.record(records.frame("hidden"))
-    assert "hidden" not in desk.draw()
+    shown = desk.draw()
+    assert "hidden" not in shown
+    assert shown.endswith("⋯  filter from:upstream")
     assert "filter from:upstream" in desk.footer
 
 
@@ -277,7 +295,8 @@ def test_a_filter_that_takes_for_ever_is_switched_off(words: Output) -> None:
     """A catastrophic regular expression costs a moment, is told, and is gone."""
     desk = Desk(words, "/(a+)+$/")
     desk.record(records.frame("a" * 60 + "!"))
-    assert "aaa" in desk.draw()
+    shown = desk.draw()
+    assert shown.index("no filter: the filter took too long") < shown.index("aaa")
     desk.draw()
     assert "the filter took too long and is off" in desk.footer
     desk.press("x")

@@ -140,7 +140,7 @@ def test_pause_and_filter_by_keys(running: tuple[Pty, str]) -> None:
         terminal.wait_for("10 frames passed")
         assert not any("text" in row for row in terminal.rows)
         terminal.type("p")
-        terminal.wait_for("10 frames not shown: paused")
+        terminal.wait_for("10 frames left out: paused")
         assert not any("unseen" in row for row in terminal.rows)
 
         terminal.type("/from:me\r")
