@@ -17,6 +17,7 @@ Rules
 
 import bisect
 import codecs
+import itertools
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -156,9 +157,8 @@ class _Text:
         line = bisect.bisect_right(self._starts, index)
         return Mark(line=line, column=index - self._starts[line - 1] + 1)
 
-    def line_before(self, index: int) -> str:
-        """What stands before `index` in its line."""
-        return self.text[index - self.mark(index).column + 1 : index]
+    def lines(self) -> list[str]:
+        return [self.text[a:b].rstrip("\r\n") for a, b in itertools.pairwise((*self._starts, len(self.text)))]
 
     def problem(self, file: str, index: int, message: str) -> Problem:
         mark = self.mark(index)
@@ -168,10 +168,10 @@ class _Text:
 class _BrokenError(Exception):
     """A document that cannot be read any further."""
 
-    def __init__(self, message: str, *, at: int, noticed: int) -> None:
+    def __init__(self, message: str, *, at: Mark, noticed: int) -> None:
         super().__init__(message)
         self.at = at
-        """The index in the file to show."""
+        """The place to show."""
         self.noticed = noticed
         """The index in the file up to which the parser has come."""
 
@@ -186,7 +186,8 @@ def _parse_documents(file: str, source: _Text) -> Reading:
                 documents.append(Document(file=file, root=root))  # noqa: PERF401  (those before a broken one count)
             break
         except _BrokenError as broken:
-            problems.append(source.problem(file, broken.at, str(broken)))
+            at = broken.at
+            problems.append(Problem(file=file, line=at.line, column=at.column, message=str(broken)))
             following = _DOCUMENT_START.search(source.text, max(broken.noticed, start + 1))
             if following is None:
                 break
@@ -216,6 +217,8 @@ class _Composer:
         self._size = 0
         self._brackets: list[int] = []
         """Where those stand that are open."""
+        self._quoted: yaml.ScalarEvent | None = None
+        """The last value in quotes."""
 
     def roots(self) -> Iterator[Node]:
         """The root of each document; raises _BrokenError where one cannot be read."""
@@ -236,7 +239,7 @@ class _Composer:
         except (ValueError, OverflowError):
             # Numbers in escapes ("\UFFFFFFFF") and in %YAML directives reach chr() and int() unchecked.
             here = self._start + self._loader.index
-            raise _BrokenError("this number stands for no character", at=here, noticed=here) from None
+            raise self._refused("this number stands for no character", here) from None
         return event
 
     def _broken(self, error: yaml.MarkedYAMLError) -> _BrokenError:
@@ -248,12 +251,25 @@ class _Composer:
             problem=error.problem or "",
             context=error.context or "",
             found=self._source.text[noticed : noticed + 1],
-            line_before=self._source.line_before(noticed),
+            lines=self._source.lines(),
             began=self._source.mark(began),
             noticed=self._source.mark(noticed),
+            quotes=self._last_quotes(),
         )
-        place, message = explain(complaint)
-        return _BrokenError(message, at=began if place == "began" else noticed, noticed=noticed)
+        at, message = explain(complaint)
+        return _BrokenError(message, at=at, noticed=noticed)
+
+    def _last_quotes(self) -> tuple[Mark, Mark] | None:
+        """Both ends of the last value in quotes, whether the parser has taken it from the scanner or not."""
+        waiting = [each for each in self._loader.tokens if getattr(each, "style", None) in ("'", '"')]
+        last = waiting[-1] if waiting else self._quoted
+        if last is None:
+            return None
+        opened, closed = self._index(last.start_mark), self._index(last.end_mark) - 1
+        return self._source.mark(opened), self._source.mark(closed)
+
+    def _refused(self, message: str, at: int) -> _BrokenError:
+        return _BrokenError(message, at=self._source.mark(at), noticed=at)
 
     def _index(self, mark: Any) -> int:
         return self._start + int(mark.index)
@@ -293,6 +309,8 @@ class _Composer:
             entries = tuple(zip(nodes[::2], nodes[1::2], strict=True))
             return MappingNode(entries=entries, tag=event.tag, mark=mark), _height(items)
         assert isinstance(event, yaml.ScalarEvent)  # nothing else begins a node
+        if event.style in ("'", '"'):
+            self._quoted = event
         return ScalarNode(text=event.value, plain=not event.style, tag=event.tag, mark=mark), 0
 
     def _children(self, end: type[yaml.Event], depth: int) -> list[_Composed]:
@@ -305,11 +323,11 @@ class _Composer:
         if name not in self._anchors:
             hint = did_you_mean(name, self._anchors)
             message = f"{quoted('*' + name)} refers to &{name}, which does not stand above it{hint}"
-            raise _BrokenError(message, at=at, noticed=at)
+            raise self._refused(message, at)
         composed = self._anchors[name]
         if composed is None:
             message = f"{quoted('*' + name)} stands inside the very thing that it refers to"
-            raise _BrokenError(message, at=at, noticed=at)
+            raise self._refused(message, at)
         return composed
 
     def _admit(self, size: int, depth: int, at: int) -> None:
@@ -317,10 +335,10 @@ class _Composer:
         self._size += size
         if self._size > NODES_MAX:
             message = f"with all its aliases the document has more than {NODES_MAX} values"
-            raise _BrokenError(message, at=at, noticed=at)
+            raise self._refused(message, at)
         if depth > DEPTH_MAX:
             message = f"lists and mappings are nested more than {DEPTH_MAX} deep"
-            raise _BrokenError(message, at=at, noticed=at)
+            raise self._refused(message, at)
 
 
 def _height(children: list[_Composed]) -> int:
