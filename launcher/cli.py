@@ -16,6 +16,7 @@ from typing import Final, NoReturn
 from launcher.filter import FilterError, parse
 
 USAGE: Final = 2
+UPSTREAM_ADDR: Final = "localhost:9090"
 
 _ABOUT: Final = """\
 Two real servers and a live view of every WebSocket frame between them.
@@ -46,9 +47,14 @@ class _Parser(argparse.ArgumentParser):
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; return the exit status."""
-    arguments = _parser().parse_args(argv)
+    arguments, unknown = _parser().parse_known_args(argv)
+    if unknown:
+        arguments.parser.error(f"unrecognized arguments: {' '.join(unknown)}")
+    if arguments.command is None:
+        arguments.parser.error("a command is missing: up starts the kit, init writes files to change")
     if arguments.command == "init":
         return _init()
+    _check_upstream_is_wanted(arguments)
     try:
         chosen = parse(arguments.filter)
     except FilterError as error:
@@ -59,7 +65,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     options = Options(
         config=arguments.file,
-        upstream_addr=arguments.upstream_addr,
+        upstream_addr=arguments.upstream_addr or UPSTREAM_ADDR,
         no_upstream=arguments.no_upstream,
         open_page=arguments.open,
         plain=arguments.plain,
@@ -82,7 +88,9 @@ def _parser() -> argparse.ArgumentParser:
         prog="aileron-demo", description=_ABOUT, epilog=_FIRST, formatter_class=layout, allow_abbrev=False
     )
     parser.add_argument("--version", action="version", version=f"aileron-demo {_version()}")
-    commands = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands", required=True)
+    # Whoever complains names the command, and points to its help.
+    parser.set_defaults(parser=parser)
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands")
     up = commands.add_parser(
         "up",
         help="start the gateway and the demo upstream, and show every frame that passes",
@@ -92,13 +100,15 @@ def _parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     _add_up(up)
-    commands.add_parser(
+    up.set_defaults(parser=up)
+    init = commands.add_parser(
         "init",
         help="write config.yaml and static/index.html into this folder, to be changed",
         description="Write config.yaml and static/index.html into this folder, to be changed. "
         "A file that is there already is left as it is.",
         allow_abbrev=False,
     )
+    init.set_defaults(parser=init)
     return parser
 
 
@@ -114,13 +124,13 @@ def _add_up(up: argparse.ArgumentParser) -> None:
     what.add_argument(
         "--upstream-addr",
         metavar="HOST:PORT",
-        default="localhost:9090",
-        help="where the demo upstream listens (default: %(default)s)",
+        help=f"where the demo upstream listens (default: {UPSTREAM_ADDR})",
     )
     what.add_argument("--no-upstream", action="store_true", help="start the gateway alone")
     what.add_argument(
         "--allow-origin",
         metavar="ORIGIN",
+        type=_origin,
         action="append",
         default=[],
         help="a web origin that may use the demo upstream besides this machine's own, such as "
@@ -132,20 +142,40 @@ def _add_up(up: argparse.ArgumentParser) -> None:
     how.add_argument("--plain", action="store_true", help="plain lines, as in a pipe")
     how.add_argument("--json", action="store_true", help="records as JSON lines, for programs")
     see.add_argument("--filter", metavar="EXPR", default="", help="show only these records")
-    see.add_argument("--preview", metavar="BYTES", type=_number, help="how much of a payload is shown")
+    see.add_argument(
+        "--preview", metavar="BYTES", type=_number, help="how much of a payload is shown (default: 64)"
+    )
     see.add_argument(
         "--frame-rate",
         metavar="N",
         type=_number,
-        help="frames that the gateway tells of each second, the rest is counted (0: all it can)",
+        help="frames that the gateway tells of each second; the rest is counted "
+        "(default: 2000; 0: all it can)",
     )
     see.add_argument("--show-secrets", action="store_true", help="show cookies, tokens and passwords")
 
 
 def _number(text: str) -> int:
     if not (text.isascii() and text.isdigit() and len(text) < 10):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number, 0 or more")
     return int(text)
+
+
+def _origin(text: str) -> str:
+    """`text`, if it looks like a web origin; the demo upstream looks more closely."""
+    scheme, _, rest = text.rpartition("://")
+    host = rest.partition("/")[0]
+    if scheme.lower() not in ("http", "https") or not host or host != rest:
+        example = f"{'http' if scheme == 'http' else 'https'}://{host or 'name.example'}"
+        raise argparse.ArgumentTypeError(f"{text!r} is no origin; write it as {example}")
+    return text
+
+
+def _check_upstream_is_wanted(arguments: argparse.Namespace) -> None:
+    """End with a message where options tell how to start what is not to be started."""
+    given = {"--upstream-addr": arguments.upstream_addr, "--allow-origin": arguments.allow_origin}
+    for option in (option for option, value in given.items() if arguments.no_upstream and value):
+        arguments.parser.error(f"{option} is about the demo upstream, which --no-upstream does not start")
 
 
 def _version() -> str:

@@ -118,13 +118,21 @@ def plan(options: Options) -> Kit:
     """Work out what to start.  Raises KitError, and ConfigError where the config itself is wrong."""
     chosen = choose_config(options.config)
     if not chosen.path.is_file():
-        what = "is a folder" if chosen.path.is_dir() else "no such file"
+        what = "no such file"
+        if chosen.path.exists():
+            what = "is a folder" if chosen.path.is_dir() else "is no regular file"
         raise KitError(f"{chosen.path}: {what}; give another with -f, or write one here: aileron-demo init")
     config = load([chosen.path])
+    if not config.servers:
+        raise KitError(
+            f"{chosen.path}: the config starts no server; list one under spec.runners of the Entrypoint, "
+            "as in - apiVersion: core/v1, kind: HTTPServer"
+        )
     gateway = _gateway(options, chosen, config)
     upstream = None if options.no_upstream else _upstream(options)
     if upstream:
         _check_apart(gateway, upstream)
+    _check_no_loop(gateway, chosen, config)
     return Kit(
         parts=(upstream, gateway) if upstream else (gateway,),
         config=chosen,
@@ -156,10 +164,7 @@ def _gateway(options: Options, chosen: ConfigFile, config: Config) -> Part:
 
 
 def _upstream(options: Options) -> Part:
-    try:
-        address = Address(*parse_addr(options.upstream_addr))
-    except ValueError as error:
-        raise KitError(f"--upstream-addr {options.upstream_addr}: {error}") from error
+    address = _upstream_address(options.upstream_addr)
     command = ["--addr", options.upstream_addr]
     for origin in options.allow_origin:
         command += ["--allow-origin", origin]
@@ -172,6 +177,23 @@ def _upstream(options: Options) -> Part:
     )
 
 
+def _upstream_address(text: str) -> Address:
+    """Return the address that --upstream-addr means."""
+    scheme, slashes, rest = text.rpartition("://")
+    authority = rest.partition("/")[0] or "localhost"
+    example = f"localhost:{authority}" if authority.isdecimal() else authority
+    if ":" not in example.rpartition("]")[2]:
+        example += ":9090"
+    if slashes:
+        raise KitError(f"--upstream-addr {text}: write it without {scheme}://, as in {example}")
+    if example != text:
+        raise KitError(f"--upstream-addr {text}: host and port are needed, as in {example}")
+    try:
+        return Address(*parse_addr(text))
+    except ValueError as error:
+        raise KitError(f"--upstream-addr {text}: {error}") from error
+
+
 def _check_apart(gateway: Part, upstream: Part) -> None:
     """Raise KitError where both children would listen on the same port."""
     port = upstream.addresses[0].port
@@ -180,6 +202,17 @@ def _check_apart(gateway: Part, upstream: Part) -> None:
             f"port {port} is wanted twice: by the gateway (addr in the config) and by the demo upstream "
             f"(--upstream-addr); {upstream.cure}"
         )
+
+
+def _check_no_loop(gateway: Part, chosen: ConfigFile, config: Config) -> None:
+    """Raise KitError where the gateway would send requests to itself."""
+    for server, address in zip(config.servers, gateway.addresses, strict=True):
+        for upstream in filter(address.receives, config.upstreams):
+            raise KitError(
+                f"{chosen.path}: upstreams has url {upstream.url}, which is the gateway's own address (addr "
+                f'"{server.spec.addr}"): each request would come back to it again and again. '
+                "Give the url of another server, such as http://localhost:9090"
+            )
 
 
 def _open_doors(part: Part) -> list[Address]:

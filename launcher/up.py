@@ -26,7 +26,9 @@ def run(options: Options, version: str) -> int:
     try:
         kit = plan(options)
     except ConfigError as error:
-        sys.stderr.write(f"{error}\n")
+        # What has a place in the file begins with it, so that editors find it.
+        for problem in error.problems:
+            sys.stderr.write(f"{'aileron-demo up: ' if problem.line is None else ''}{problem}\n")
         return 2
     except KitError as error:
         sys.stderr.write(f"aileron-demo up: {error}\n")

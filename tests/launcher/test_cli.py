@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from gateway.cli import DEFAULT_FRAME_RATE, DEFAULT_PREVIEW
 from launcher import cli, up
 from launcher.kit import Options
 
@@ -27,12 +28,23 @@ def refuse(argv: list[str], capsys: pytest.CaptureFixture[str]) -> tuple[object,
 @pytest.mark.parametrize(
     ("argv", "words"),
     [
-        ([], "the following arguments are required: COMMAND"),
+        ([], "aileron-demo: a command is missing: up starts the kit, init writes files"),
         (["go"], "invalid choice: 'go'"),
         (["up", "--plain", "--json"], "not allowed with argument"),
-        (["up", "--preview", "many"], "'many' is not a whole number"),
+        (["up", "--preview", "many"], "'many' is not a whole number, 0 or more"),
+        (["up", "--preview", "-1"], "'-1' is not a whole number, 0 or more"),
         (["up", "--frame-rate", "-1"], "--frame-rate"),
-        (["up", "--what"], "unrecognized arguments: --what"),
+        (["--what"], "unrecognized arguments: --what (aileron-demo --help"),
+        (["up", "--what"], "unrecognized arguments: --what (aileron-demo up --help"),
+        (["up", "what"], "unrecognized arguments: what (aileron-demo up --help"),
+        (["init", "--what"], "unrecognized arguments: --what (aileron-demo init --help"),
+        (["up", "--allow-origin", "a.example"], "'a.example' is no origin; write it as https://a.example"),
+        (["up", "--allow-origin", "http://a.example/"], "write it as http://a.example"),
+        (["up", "--allow-origin", "https://"], "write it as https://name.example"),
+        (["up", "--allow-origin", "null"], "'null' is no origin"),
+        (["up", "--no-upstream", "--upstream-addr", "localhost:1"], "--upstream-addr is about"),
+        (["up", "--no-upstream", "--allow-origin", "https://a.example"], "--allow-origin is about"),
+        (["up", "-f", "README.md"], "aileron-demo up: README.md: the name of a config file ends in"),
         (["up", "-f", "none.yaml"], "none.yaml: no such file"),
     ],
 )
@@ -71,15 +83,38 @@ def test_options_arrive(monkeypatch: pytest.MonkeyPatch) -> None:
         return 5
 
     monkeypatch.setattr(up, "run", run)
-    argv = "up -f a.yaml --upstream-addr localhost:1 --no-upstream --open --json --filter conn:1 --preview 10"
+    argv = "up -f a.yaml --upstream-addr localhost:1 --open --json --filter conn:1 --preview 10"
     argv += " --frame-rate 0 --show-secrets --allow-origin https://a.example --allow-origin https://b.example"
     assert cli.main(argv.split()) == 5
     (options,) = taken
     assert options.filter.expression == "conn:1"
     assert (options.config, options.upstream_addr) == (Path("a.yaml"), "localhost:1")
-    assert (options.no_upstream, options.open_page, options.plain, options.json) == (True, True, False, True)
+    assert (options.no_upstream, options.open_page, options.plain, options.json) == (False, True, False, True)
     assert (options.preview, options.frame_rate, options.show_secrets) == (10, 0, True)
     assert options.allow_origin == ("https://a.example", "https://b.example")
+
+
+def test_the_defaults_are_the_gateways(capsys: pytest.CaptureFixture[str]) -> None:
+    """What help says of options that go to the gateway is what that does without them."""
+    with pytest.raises(SystemExit):
+        cli.main(["up", "--help"])
+    words = " ".join(capsys.readouterr().out.split())
+    assert f"how much of a payload is shown (default: {DEFAULT_PREVIEW})" in words
+    assert f"(default: {DEFAULT_FRAME_RATE}; 0: all it can)" in words
+    assert f"where the demo upstream listens (default: {Options().upstream_addr})" in words
+
+
+def test_no_upstream_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The default address of what is not started disturbs nobody."""
+    taken: list[Options] = []
+
+    def run(options: Options, _version: str) -> int:
+        taken.append(options)
+        return 0
+
+    monkeypatch.setattr(up, "run", run)
+    assert cli.main(["up", "--no-upstream"]) == 0
+    assert taken[0].no_upstream
 
 
 def test_init_says_what_it_did(

@@ -1,5 +1,6 @@
 """What `up` is about to start, and what is to be said about it."""
 
+import os
 import sys
 from pathlib import Path
 
@@ -148,7 +149,13 @@ def test_what_other_machines_can_reach(addr: str, reachable: bool) -> None:
     [
         (Options(config=Path("none.yaml")), "none.yaml: no such file"),
         (Options(config=Path()), "is a folder"),
-        (Options(upstream_addr="9090"), "--upstream-addr 9090"),
+        (Options(config=Path(os.devnull)), "is no regular file"),
+        (Options(upstream_addr="9090"), "--upstream-addr 9090: .* as in localhost:9090$"),
+        (Options(upstream_addr="name"), "as in name:9090$"),
+        (Options(upstream_addr="[::1]"), r"as in \[::1\]:9090$"),
+        (Options(upstream_addr=""), "as in localhost:9090$"),
+        (Options(upstream_addr="http://localhost:9191/"), "without http://, as in localhost:9191$"),
+        (Options(upstream_addr="https://name"), "without https://, as in name:9090$"),
         (Options(upstream_addr="localhost:99999"), "out of range"),
         (Options(upstream_addr="localhost:8080"), "port 8080 is wanted twice"),
     ],
@@ -157,6 +164,27 @@ def test_what_cannot_be_started(options: Options, words: str) -> None:
     """It is refused before anything runs, with what would be right."""
     with pytest.raises(KitError, match=words):
         plan(options)
+
+
+@pytest.mark.parametrize(
+    ("addr", "url"), [("localhost:8080", "http://localhost:8080"), (":8080", "http://127.0.0.1:8080/x")]
+)
+def test_a_gateway_that_would_send_to_itself(addr: str, url: str) -> None:
+    """A loop is refused, with or without the demo upstream; the message names both ends of it."""
+    path = write(addr, url)
+    for no_upstream in (False, True):
+        with pytest.raises(KitError, match=rf'url http://[\w.]+:8080, .* \(addr "{addr}"\)'):
+            plan(Options(config=path, no_upstream=no_upstream))
+
+
+def test_a_config_that_starts_no_server() -> None:
+    """It is refused at once: nothing would ever be ready."""
+    path = write()
+    path.write_text("apiVersion: core/v1\nkind: Entrypoint\n")
+    with pytest.raises(
+        KitError, match=r"my\.yaml: the config starts no server; list one under spec\.runners"
+    ):
+        plan(Options(config=path))
 
 
 def test_a_wrong_config_is_the_configs_own_error() -> None:
