@@ -9,7 +9,10 @@ from contextlib import asynccontextmanager, suppress
 
 import pytest
 import pytest_asyncio
+from aiohttp import web
+from aiohttp.test_utils import TestServer
 
+from demo_upstream.page import packaged_page
 from tests.demo_upstream.browser import Browser, Page, find_chromium
 from tests.demo_upstream.running import DemoUpstream
 from tests.gateways import GatewayProcess, config_of
@@ -65,6 +68,19 @@ async def _renaming(port: int) -> AsyncIterator[int]:
 
     async with await asyncio.start_server(relay, "127.0.0.1", 0) as server:
         yield server.sockets[0].getsockname()[1]
+
+
+@asynccontextmanager
+async def _page_alone(status: int) -> AsyncIterator[str]:
+    """A server that has the page, and `status` for all else."""
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        return web.FileResponse(packaged_page()) if request.path == "/" else web.Response(status=status)
+
+    app = web.Application()
+    app.router.add_route("*", "/{path:.*}", answer)
+    async with TestServer(app) as server:
+        yield str(server.make_url("/"))
 
 
 async def _say(page: Page, text: str) -> None:
@@ -171,6 +187,18 @@ async def test_nothing_answers(browser: Browser) -> None:
         failed = "[...document.querySelectorAll('#log .who')].filter((row) => row.textContent === 'Failed')"
         assert await page.ask(f"{failed}.length") == 1
         assert all("net::ERR_CONNECTION_REFUSED" in line for line in page.console), page.console
+
+
+async def test_other_answers(browser: Browser) -> None:
+    """It tells a gateway that waited in vain from a server that has no WebSocket."""
+    for status, words in (
+        (504, "The gateway answers 504 Gateway Timeout: the server behind it does not answer."),
+        (404, "The server answers a plain request (404), but opens no WebSocket."),
+    ):
+        async with _page_alone(status) as url, browser.page() as page:
+            await page.open(url)
+            await page.until(_row(words))
+            assert await page.text("#trouble-what") == words
 
 
 async def test_a_refused_origin(browser: Browser, demo: DemoUpstream) -> None:
