@@ -125,7 +125,7 @@ def _goes_on(closed: str) -> str:
             "2:1",
             (
                 'this does not go on with the list that begins at line 1, column 1; an item begins with "- '
-                '", and its other fields are indented like its first"
+                '", and its other fields are indented like its first'
             ),
         ),
         ("a: |b\n", "1:5", 'after "|" or ">" the text begins on the next line'),
