@@ -3,6 +3,7 @@
     documents.py    files → YAML documents, as nodes that know where they stand
     syntax.py       what a YAML parser complains of, in words for people
     decoding.py     nodes → typed values; names, defaults and types by protojson's rules
+    hints.py         what was probably meant by a value that is none
     addresses.py    listen addresses and upstream urls
     resources.py    Entrypoint, HTTPServer, ReverseProxyHandler, field for field
     graph.py        references followed from the Entrypoint: `load`

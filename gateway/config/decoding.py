@@ -21,6 +21,7 @@ from enum import IntEnum
 from typing import Annotated, Any, ClassVar, Final, TypeVar, get_args, get_origin
 
 from gateway.config.documents import MappingNode, Node, ScalarNode, SequenceNode
+from gateway.config.hints import half_quoted, slip, typographic
 from gateway.config.problems import Mark, Problem, did_you_mean, quoted
 
 T = TypeVar("T")
@@ -129,8 +130,11 @@ def message(cls: type[M]) -> Decoder[M]:
     names = {name: each.json_name for each in known for name in (each.json_name, each.declared.proto_name)}
     names |= {name: json_name for json_name, proto in cls.later.items() for name in (json_name, proto)}
 
+    required = " and ".join(each.json_name for each in known if each.required)
+    wanted = f"a mapping with {required}" if required else "a mapping"
+
     def decode(node: Node, scope: Scope) -> M | None:
-        mapping = _given(node, scope, MappingNode, "a mapping")
+        mapping = _given(node, scope, MappingNode, wanted)
         if mapping is None:
             return None
         given = entries(mapping, scope, names)
@@ -249,7 +253,8 @@ def checked(parse: Callable[[str], T]) -> Decoder[T]:
         try:
             parsed = parse(value)
         except ValueError as error:
-            scope.problem(node.mark, str(error))
+            assert isinstance(node, ScalarNode)  # else there is no text
+            scope.problem(node.mark, half_quoted(node) or str(error))
             return None
         return None if number and text(node, scope) is None else parsed
 
@@ -371,8 +376,9 @@ def _given(node: Node, scope: Scope, wanted: type[N], words: str) -> N | None:
     elif kind == "null":
         pass
     elif not isinstance(node, wanted):
-        scope.problem(node.mark, f"should be {words}, but this is a {kind}")
-    elif isinstance(node, ScalarNode) and (reason := _unusable(node.text)):
+        hint = slip(node) if wanted is not ScalarNode else ""
+        scope.problem(node.mark, f"should be {words}, but this is a {kind}{hint}")
+    elif isinstance(node, ScalarNode) and (reason := typographic(node) or _unusable(node.text)):
         scope.problem(node.mark, reason)
     else:
         return node

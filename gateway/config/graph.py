@@ -11,6 +11,7 @@ Rules
       well, so that nobody meets them one by one.
 """
 
+import itertools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,7 +19,7 @@ from typing import Final, TypeVar
 
 from gateway.config.addresses import Upstream, parse_addr
 from gateway.config.decoding import Scope, entries, is_empty, is_null, text
-from gateway.config.documents import Document, MappingNode, Node, read
+from gateway.config.documents import Document, MappingNode, Node, ScalarNode, read
 from gateway.config.problems import ConfigError, Mark, Problem, did_you_mean, escaped, quoted
 from gateway.config.resources import (
     API_VERSION,
@@ -96,6 +97,15 @@ class _Linker:
 
     def add(self, document: Document) -> None:
         """Decode `document` and keep its resource."""
+        parts = _parted(document)
+        for part in parts[1:]:
+            scope = Scope(file=part.file, resource=None, problems=self.problems)
+            words = "a second resource begins here; write --- on a line of its own before it"
+            scope.problem(part.root.mark, words)
+        for part in parts:
+            self._add(part)
+
+    def _add(self, document: Document) -> None:
         told = len(self.problems)
         if (resource := _decode(document, self.problems)) is not None:
             self._keep(resource)
@@ -240,6 +250,28 @@ _TOP_LEVEL: Final = {
     "Spec": "spec",
 }
 _METADATA: Final = {"name": "name", "Name": "name", "namespace": "namespace", "Namespace": "namespace"}
+
+
+def _parted(document: Document) -> list[Document]:
+    """`document`, cut where apiVersion or kind of a further resource stands for want of a "---"."""
+    root = document.root
+    if not isinstance(root, MappingNode):
+        return [document]
+    starts = [0]
+    seen: set[str] = set()
+    for index, (key, _) in enumerate(root.entries):
+        name = _TOP_LEVEL.get(key.text, "") if isinstance(key, ScalarNode) else ""
+        if name in ("apiVersion", "kind") and name in seen and seen & {"metadata", "spec"}:
+            starts.append(index)
+            seen.clear()
+        seen.add(name)
+    if len(starts) == 1:
+        return [document]
+    roots = (
+        replace(root, entries=root.entries[start:end], mark=root.entries[start][0].mark)
+        for start, end in itertools.pairwise((*starts, len(root.entries)))
+    )
+    return [replace(document, root=each) for each in roots]
 
 
 def _decode(document: Document, problems: list[Problem]) -> Resource | None:

@@ -303,7 +303,7 @@ def test_what_is_no_enum(value: str, words: str) -> None:
         ),
         (
             spoiled("    - apiVersion: core/v1\n      kind: HTTPServer", "    - HTTPServer"),
-            "config.yaml:5:7: Entrypoint: spec.runners[0]: should be a mapping, but this is a string",
+            "config.yaml:5:7: Entrypoint: spec.runners[0]: should be a mapping with apiVersion and kind, but this is a string",
         ),
         (
             spoiled("    - apiVersion: core/v1\n      kind: HTTPServer", "    -"),

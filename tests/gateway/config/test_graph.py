@@ -394,3 +394,25 @@ def test_hostile_configs_are_told_quickly(content: str) -> None:
 def test_loading_takes_any_bytes(data: bytes) -> None:
     """Noise holds no config."""
     assert told(data) != []
+
+
+def test_a_lost_separator_is_told_where_the_next_resource_begins() -> None:
+    """Once for each, and what else is wrong is told as well."""
+    begins = "a second resource begins here; write --- on a line of its own before it"
+    wrong = GOOD.replace("---\n", "").replace("upstreams", "upsteams")
+    assert told(wrong) == [
+        f"config.yaml:7:1: {begins}",
+        f"config.yaml:16:1: {begins}",
+        (
+            "config.yaml:23:7: ReverseProxyHandler default/default: spec.loadBalancers[0].upsteams: unknown "
+            'field; did you mean "upstreams"?'
+        ),
+    ]
+
+
+def test_a_kind_given_twice_is_no_second_resource() -> None:
+    """As long as nothing stands between."""
+    (problem,) = told(GOOD.replace("kind: Entrypoint", "kind: Entrypoint\nkind: HTTPServer", 1))
+    assert problem == (
+        "config.yaml:3:1: Entrypoint: kind: this field is given twice; the other one stands in line 2"
+    )
