@@ -2,12 +2,15 @@
 
 import ipaddress
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+from urllib.parse import urlsplit
 
 from gateway.config import Config, Upstream, load, parse_addr
 from launcher.child import python
+from launcher.events import Ready
 from launcher.files import ConfigFile, choose_config, own_page
 from launcher.filter import Filter
 
@@ -104,14 +107,18 @@ class Kit:
     routes: tuple[Upstream, ...]
     """Where the gateway sends requests."""
     open_page: bool
-    reachable: tuple[str, ...]
-    """What other machines can reach of it, in words."""
     bypassed: str | None
     """Said where the config sends nothing to the demo upstream; None where it does, or there is none."""
 
     def part(self, name: str) -> Part:
         """Return the part called `name`."""
         return next(part for part in self.parts if part.name == name)
+
+    def reachable(self, ready: Ready) -> list[str]:
+        """Say what other machines can reach of it; `ready` tells the ports, also those that the system chose."""
+        urls = {GATEWAY: ready.gateway, UPSTREAM: (ready.upstream,) if ready.upstream else ()}
+        told = (_reachable(part, urls[part.name]) for part in reversed(self.parts))
+        return [words for words in told if words]
 
 
 def plan(options: Options) -> Kit:
@@ -139,7 +146,6 @@ def plan(options: Options) -> Kit:
         page=own_page() if upstream else None,
         routes=config.upstreams,
         open_page=options.open_page,
-        reachable=tuple(_reachable(part) for part in (gateway, upstream) if part and _open_doors(part)),
         bypassed=_bypassed(upstream, config) if upstream else None,
     )
 
@@ -215,15 +221,13 @@ def _check_no_loop(gateway: Part, chosen: ConfigFile, config: Config) -> None:
             )
 
 
-def _open_doors(part: Part) -> list[Address]:
-    """Return the addresses of `part` that other machines can reach."""
-    return [address for address in part.addresses if not address.private]
-
-
-def _reachable(part: Part) -> str:
-    doors = _open_doors(part)
-    ports = ", ".join(f"port {address.port}" for address in doors)
-    where = "every interface" if any(address.everywhere for address in doors) else "an outward address"
+def _reachable(part: Part, urls: Sequence[str]) -> str | None:
+    """Say which doors of `part`, which listens at `urls`, other machines can reach; None for none."""
+    doors = [each for each in zip(part.addresses, urls, strict=True) if not each[0].private]
+    if not doors:
+        return None
+    ports = ", ".join(f"port {urlsplit(url).port or 80}" for _, url in doors)
+    where = "every interface" if any(address.everywhere for address, _ in doors) else "an outward address"
     return f"other machines can reach the {part.name}: {ports} is open on {where}"
 
 

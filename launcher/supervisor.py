@@ -89,6 +89,7 @@ class _Running:
     asked: float | None = None
     """When it was first told to stop."""
     told_twice: bool = False
+    killed: bool = False
     last: deque[str] = field(default_factory=lambda: deque(maxlen=LAST_LINES))
     """What it said last to people."""
 
@@ -324,6 +325,7 @@ class Supervisor:
                 running.child.ask_to_stop()
                 self._enter(name, "stopping")
             elif now - running.asked >= PATIENCE[name].kill:
+                running.killed = True
                 running.child.kill()
             elif now - running.asked >= PATIENCE[name].again and not running.told_twice:
                 running.told_twice = True
@@ -343,6 +345,11 @@ class Supervisor:
                 upstream=self._session.upstream,
             )
         )
+        for name, running in self._running.items():
+            if running.killed:
+                self._printer.said(name, f"had not ended after {PATIENCE[name].kill} s, and was killed")
+            elif running.told_twice:
+                self._printer.said(name, f"had not ended after {PATIENCE[name].again} s, and was told again")
 
     # Records of our own.
 

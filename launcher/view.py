@@ -135,10 +135,10 @@ def banner(kit: Kit, session: Session, version: str, width: int) -> list[Text]:
         lines.append(_fact("page", f"./{kit.page}"))
     if others := ready.gateway[1:]:
         lines.append(_fact("also", ", ".join(others)))
-    lines += [_fact("network", text) for text in kit.reachable]
+    lines += [_fact("network", text) for text in kit.reachable(ready)]
     if kit.bypassed:
         lines.append(_fact("note", kit.bypassed, WARN))
-    if ready.upstream:
+    elif ready.upstream:
         lines.append(_fact("try", "send a message on the page; watch it go → and come back ←"))
         lines.append(_fact("", f"{ready.upstream}/ is the same page, without the gateway"))
     return [line for text in lines for line in _folded(text, width)] + [Text()]

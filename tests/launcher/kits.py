@@ -1,6 +1,7 @@
 """Kits of small children, for tests that need a launcher and no real servers."""
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from gateway.config import Upstream
@@ -15,14 +16,13 @@ def script(source: str) -> tuple[str, ...]:
     return (sys.executable, "-P", "-c", source)
 
 
-def part(name: str = GATEWAY, source: str = "", port: int = 0) -> Part:
-    """A child that is to listen on `port`."""
-    return Part(
-        name=name, command=script(source), addresses=(Address("127.0.0.1", port),), cure="take another port"
-    )
+def part(name: str = GATEWAY, source: str = "", port: int = 0, hosts: Sequence[str] = ("127.0.0.1",)) -> Part:
+    """A child that is to listen on `port` of each host."""
+    addresses = tuple(Address(host, port) for host in hosts)
+    return Part(name=name, command=script(source), addresses=addresses, cure="take another port")
 
 
-def kit(*parts: Part, reachable: tuple[str, ...] = (), bypassed: str | None = None, own: bool = True) -> Kit:
+def kit(*parts: Part, bypassed: str | None = None, own: bool = True) -> Kit:
     """A kit of `parts`; without any, one that only looks like the real one."""
     return Kit(
         parts=parts or (part(UPSTREAM, port=9090), part(GATEWAY, port=8080)),
@@ -30,6 +30,5 @@ def kit(*parts: Part, reachable: tuple[str, ...] = (), bypassed: str | None = No
         page=None,
         routes=(NINETY,),
         open_page=False,
-        reachable=reachable,
         bypassed=bypassed,
     )

@@ -8,6 +8,9 @@ import pytest
 
 from gateway.config import ConfigError, parse_upstream
 from launcher.kit import GATEWAY, UPSTREAM, Address, KitError, Options, opener, plan
+from tests.launcher import records
+
+READY = records.ready()
 
 CONFIG = """
 apiVersion: core/v1
@@ -62,7 +65,9 @@ def test_the_packaged_config_starts_both() -> None:
     )
     assert kit.part(UPSTREAM).command[-2:] == ("--addr", "localhost:9090")
     assert kit.bypassed is None
-    assert kit.reachable == ("other machines can reach the gateway: port 8080 is open on every interface",)
+    assert kit.reachable(READY) == [
+        "other machines can reach the gateway: port 8080 is open on every interface"
+    ]
     assert "aileron-demo init" in kit.part(GATEWAY).cure
 
 
@@ -139,9 +144,16 @@ def test_whether_the_config_leads_to_the_upstream(addr: str, url: str, receives:
 )
 def test_what_other_machines_can_reach(addr: str, reachable: bool) -> None:
     """It is said when something listens on more than this machine's own addresses; the same for both."""
-    assert bool(plan(Options(config=write(addr=addr))).reachable) is reachable
+    assert bool(plan(Options(config=write(addr=addr))).reachable(READY)) is reachable
     kit = plan(Options(config=write("localhost:1"), upstream_addr=addr))
-    assert any("upstream" in each for each in kit.reachable) is reachable
+    assert any("upstream" in each for each in kit.reachable(READY)) is reachable
+
+
+def test_a_port_that_the_system_chose() -> None:
+    """Where any port would do, the one that it became is told."""
+    kit = plan(Options(config=write(addr=":0"), no_upstream=True))
+    (told,) = kit.reachable(records.ready(["http://localhost:41234"], upstream=None))
+    assert "port 41234 is open on every interface" in told
 
 
 @pytest.mark.parametrize(

@@ -372,6 +372,10 @@ def test_who_does_not_end_is_told_twice_then_killed(monkeypatch: pytest.MonkeyPa
     assert run.supervisor.status == 0
     assert run.printer.states(GATEWAY)[-1] == ("exited", 0)
     assert run.printer.states(UPSTREAM)[-1] == ("exited", "SIGKILL")
+    assert set(run.printer.words[-2:]) == {
+        (GATEWAY, "had not ended after 0.4 s, and was told again"),
+        (UPSTREAM, "had not ended after 0.8 s, and was killed"),
+    }
     assert took < 5
 
 

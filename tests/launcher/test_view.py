@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from gateway.events import Error, Event, SideTotals
 from gateway.text import escape
 from launcher import view
+from launcher.kit import GATEWAY, UPSTREAM
 from launcher.session import Session, fold
 from tests.launcher import records
 from tests.launcher.kits import kit, part
@@ -139,18 +140,21 @@ def test_the_banner_shows_the_url_and_the_way() -> None:
 def test_the_banner_says_what_others_can_reach_and_what_is_bypassed() -> None:
     """What deserves a word is said: open doors, another upstream, further servers, the user's own page."""
     told = replace(
-        kit(reachable=("other machines can reach the gateway",), bypassed="the config sends nothing here"),
+        kit(
+            part(UPSTREAM), part(GATEWAY, hosts=("0.0.0.0", "::1")), bypassed="the config sends nothing here"
+        ),
         page=Path("static", "index.html"),
     )
     session = fold(Session(), records.ready(["http://localhost:8080", "http://localhost:8081"]))
     shown = "\n".join(line.plain for line in view.banner(told, session, "1.2.3", 100))
     for words in (
-        "other machines can reach the gateway",
+        "other machines can reach the gateway: port 8080 is open on every interface",
         "the config sends nothing here",
         "also     http://localhost:8081",
         f"page     ./{Path('static', 'index.html')}",
     ):
         assert words in shown
+    assert "try " not in shown
 
 
 def test_the_banner_without_the_upstream() -> None:
@@ -164,7 +168,7 @@ def test_the_banner_without_the_upstream() -> None:
 @pytest.mark.parametrize("width", [40, 59, 79, 99, 199])
 def test_the_banner_fits(width: int) -> None:
     """No line of the banner is wider than the terminal, and none of its words are lost."""
-    told = kit(reachable=("other machines can reach the gateway: port 8080 is open on every interface",))
+    told = kit(part(UPSTREAM), part(GATEWAY, hosts=("0.0.0.0",)))
     lines = view.banner(told, READY, "1.2.3", width)
     assert all(line.cell_len <= width for line in lines)
     assert "every interface" in " ".join(" ".join(line.plain.split()) for line in lines)
