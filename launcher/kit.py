@@ -115,7 +115,7 @@ class Kit:
         return next(part for part in self.parts if part.name == name)
 
     def reachable(self, ready: Ready) -> list[str]:
-        """Say what other machines can reach of it; `ready` tells the ports, also those that the system chose."""
+        """Say what other machines can reach of it; `ready` tells the ports, whoever chose them."""
         urls = {GATEWAY: ready.gateway, UPSTREAM: (ready.upstream,) if ready.upstream else ()}
         told = (_reachable(part, urls[part.name]) for part in reversed(self.parts))
         return [words for words in told if words]
