@@ -18,6 +18,7 @@ import re
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import MISSING, dataclass, field, fields, replace
 from enum import IntEnum
+from types import MappingProxyType
 from typing import Annotated, Any, ClassVar, Final, TypeVar, get_args, get_origin
 
 from gateway.config.documents import MappingNode, Node, ScalarNode, SequenceNode
@@ -91,6 +92,8 @@ class Message:
 
     later: ClassVar[Mapping[str, str]] = {}
     """Fields that AILERON has and this gateway does not support yet: lowerCamel name → declared name."""
+    deeper: ClassVar[Mapping[str, str]] = {}
+    """Fields that stand inside those of `later`: name → where."""
 
     where: Where = field(default=_NOWHERE, compare=False, repr=False)
 
@@ -137,7 +140,7 @@ def message(cls: type[M]) -> Decoder[M]:
         mapping = _given(node, scope, MappingNode, wanted)
         if mapping is None:
             return None
-        given = entries(mapping, scope, names)
+        given = entries(mapping, scope, names, later=cls.later, deeper=cls.deeper)
         _refuse_later(cls, given, scope)
         values: dict[str, Any] = {}
         marks: dict[str, Mark] = {}
@@ -166,11 +169,18 @@ def _refuse_later(cls: type[Message], given: Mapping[str, tuple[Mark, Node]], sc
             scope.at(name).problem(given[name][0], words)
 
 
-def entries(mapping: MappingNode, scope: Scope, names: Mapping[str, str]) -> dict[str, tuple[Mark, Node]]:
+def entries(
+    mapping: MappingNode,
+    scope: Scope,
+    names: Mapping[str, str],
+    *,
+    later: Collection[str] = (),
+    deeper: Mapping[str, str] = MappingProxyType({}),  # noqa: B008  (nobody can change it)
+) -> dict[str, tuple[Mark, Node]]:
     """The fields of `mapping`: where the name stands, and the value.
 
-    `names` has the canonical name of each name that is allowed.  Keys that are merged in (`<<`) give way to
-    the mapping's own.
+    `names` has the canonical name of each name that is allowed; `later` and `deeper` are as in `Message`.
+    Keys that are merged in (`<<`) give way to the mapping's own.
     """
     given: dict[str, tuple[Mark, Node]] = {}
     merged: list[Node] = []
@@ -180,8 +190,7 @@ def entries(mapping: MappingNode, scope: Scope, names: Mapping[str, str]) -> dic
         elif key.plain and key.text == "<<":
             merged.extend(value.items if isinstance(value, SequenceNode) else (value,))
         elif key.text not in names:
-            hint = did_you_mean(key.text, dict.fromkeys(names.values()))
-            scope.at(key.text).problem(key.mark, f"unknown field{hint}")
+            scope.at(key.text).problem(key.mark, _unknown(key.text, names, later, deeper))
         elif (name := names[key.text]) in given:
             words = f"this field is given twice; the other one stands in line {given[name][0].line}"
             scope.at(key.text).problem(key.mark, words)
@@ -189,10 +198,18 @@ def entries(mapping: MappingNode, scope: Scope, names: Mapping[str, str]) -> dic
             given[name] = (key.mark, value)
     for source in merged:
         if isinstance(source, MappingNode):
-            given = entries(source, scope, names) | given
+            given = entries(source, scope, names, later=later, deeper=deeper) | given
         else:
             scope.problem(source.mark, '"<<" merges mappings; this is none')
     return given
+
+
+def _unknown(name: str, names: Mapping[str, str], later: Collection[str], deeper: Mapping[str, str]) -> str:
+    if name in deeper:
+        place = deeper[name]
+        return f"{quoted(name)} is a field of core/v1, in {place}, that this gateway does not support yet"
+    supported = dict.fromkeys(each for each in names.values() if each not in later)
+    return f"unknown field{did_you_mean(name, supported, later=(*later, *deeper))}"
 
 
 def sequence(decode: Decoder[T]) -> Decoder[tuple[T, ...]]:

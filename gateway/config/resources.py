@@ -136,6 +136,21 @@ class HTTPServerSpec(Message):
         "enableProfile": "EnableProfile",
         "enableExpvar": "EnableExpvar",
     }
+    deeper: ClassVar[Mapping[str, str]] = {
+        "readTimeout": "httpConfig",
+        "readHeaderTimeout": "httpConfig",
+        "writeTimeout": "httpConfig",
+        "idleTimeout": "httpConfig",
+        "maxHeaderBytes": "httpConfig",
+        "enableGeneralOptionsHandler": "httpConfig",
+        "disableKeepAlive": "httpConfig",
+        "altSvc": "httpConfig",
+        "allowHTTP2": "httpConfig",
+        "listenConfig": "httpConfig",
+        "networks": "httpConfig.listenConfig",
+        "connectionLimit": "httpConfig.listenConfig",
+        "tlsConfig": "httpConfig.listenConfig",
+    }
 
     addr: Annotated[str, Declared("Addr", checked(_checked_addr))] = ":8080"
     """As `host:port`; `:port` means all interfaces.  `gateway.config.parse_addr` takes it apart."""

@@ -152,7 +152,7 @@ def test_pause_and_filter_by_keys(running: tuple[Pty, str]) -> None:
         terminal.wait_for("← text" if terminal.screen.columns < 90 else "←── text")
         assert sum("chosen" in row for row in terminal.rows) == 1
         terminal.type("/\x15\r")
-        terminal.wait_for(lambda: not any("filter from:upstream" in row for row in terminal.rows))
+        terminal.wait_for("no filter")
 
 
 def test_help_opens_and_closes(running: tuple[Pty, str]) -> None:
@@ -169,7 +169,7 @@ def test_resize(running: tuple[Pty, str], columns: int) -> None:
     """After a resize the footer is drawn for the new width, once."""
     terminal, _ = running
     terminal.resize(columns, 24)
-    rule = "─" * min(columns - 1, 100)
+    rule = "─" * (columns - 1)
     terminal.wait_for(lambda: terminal.rows.count(rule) == 1)
     terminal.wait_for(lambda: sum("q quit" in row for row in terminal.rows) == 1)
     assert sum("● gateway" in row for row in terminal.rows) == 1

@@ -2,7 +2,7 @@
 
 import pytest
 
-from gateway.config.resources import HTTPServer, ReverseProxyHandler
+from gateway.config.resources import HTTPServer, HTTPServerSpec, ReverseProxyHandler
 
 from .samples import ENTRYPOINT, GOOD, PROXY, SERVER, loaded, spoiled, told
 
@@ -117,6 +117,33 @@ def test_fields_are_strict(wrong: str, problem: str) -> None:
 def test_fields_that_are_not_built_are_refused_by_name(wrong: str, problem: str) -> None:
     """They are told apart from unknown ones."""
     assert told(wrong) == [problem]
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        (
+            "enableHTTP2",
+            'unknown field; did you mean "allowHTTP2" (which this gateway does not support yet)?',
+        ),
+        (
+            "middlewares",
+            'unknown field; did you mean "middleware" (which this gateway does not support yet)?',
+        ),
+        ("shutdownTimeouts", 'unknown field; did you mean "shutdownTimeout"?'),
+        *(
+            (name, f'"{name}" is a field of core/v1, in {place}, that this gateway does not support yet')
+            for name, place in HTTPServerSpec.deeper.items()
+        ),
+        *(
+            (name, f'"{name}" is a field of core/v1 that this gateway does not support yet')
+            for name in HTTPServerSpec.later
+        ),
+    ],
+)
+def test_names_close_to_what_is_not_built(name: str, words: str) -> None:
+    """A suggestion that would be refused says so; what belongs further down is known by name."""
+    assert told(spoiled("  addr", f"  {name}: {{a: 1}}\n  addr")) == [SERVER_AT + f"spec.{name}: {words}"]
 
 
 @pytest.mark.parametrize("value", ["null", "", "~", "0", '""', "false", "[]"])
@@ -303,7 +330,10 @@ def test_what_is_no_enum(value: str, words: str) -> None:
         ),
         (
             spoiled("    - apiVersion: core/v1\n      kind: HTTPServer", "    - HTTPServer"),
-            "config.yaml:5:7: Entrypoint: spec.runners[0]: should be a mapping with apiVersion and kind, but this is a string",
+            (
+                "config.yaml:5:7: Entrypoint: spec.runners[0]: should be a mapping with apiVersion and kind, "
+                "but this is a string"
+            ),
         ),
         (
             spoiled("    - apiVersion: core/v1\n      kind: HTTPServer", "    -"),
