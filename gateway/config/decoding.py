@@ -22,7 +22,7 @@ from types import MappingProxyType
 from typing import Annotated, Any, ClassVar, Final, TypeVar, get_args, get_origin
 
 from gateway.config.documents import MappingNode, Node, ScalarNode, SequenceNode
-from gateway.config.hints import half_quoted, slip, typographic
+from gateway.config.hints import half_quoted, slip, typographic, unknown_field
 from gateway.config.problems import Mark, Problem, did_you_mean, quoted
 
 T = TypeVar("T")
@@ -175,7 +175,7 @@ def entries(
     names: Mapping[str, str],
     *,
     later: Collection[str] = (),
-    deeper: Mapping[str, str] = MappingProxyType({}),  # noqa: B008  (nobody can change it)
+    deeper: Mapping[str, str] = MappingProxyType({}),
 ) -> dict[str, tuple[Mark, Node]]:
     """The fields of `mapping`: where the name stands, and the value.
 
@@ -190,7 +190,7 @@ def entries(
         elif key.plain and key.text == "<<":
             merged.extend(value.items if isinstance(value, SequenceNode) else (value,))
         elif key.text not in names:
-            scope.at(key.text).problem(key.mark, _unknown(key.text, names, later, deeper))
+            scope.at(key.text).problem(key.mark, unknown_field(key.text, dict.fromkeys(names.values()), later, deeper))
         elif (name := names[key.text]) in given:
             words = f"this field is given twice; the other one stands in line {given[name][0].line}"
             scope.at(key.text).problem(key.mark, words)
@@ -202,14 +202,6 @@ def entries(
         else:
             scope.problem(source.mark, '"<<" merges mappings; this is none')
     return given
-
-
-def _unknown(name: str, names: Mapping[str, str], later: Collection[str], deeper: Mapping[str, str]) -> str:
-    if name in deeper:
-        place = deeper[name]
-        return f"{quoted(name)} is a field of core/v1, in {place}, that this gateway does not support yet"
-    supported = dict.fromkeys(each for each in names.values() if each not in later)
-    return f"unknown field{did_you_mean(name, supported, later=(*later, *deeper))}"
 
 
 def sequence(decode: Decoder[T]) -> Decoder[tuple[T, ...]]:
