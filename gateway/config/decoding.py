@@ -190,7 +190,9 @@ def entries(
         elif key.plain and key.text == "<<":
             merged.extend(value.items if isinstance(value, SequenceNode) else (value,))
         elif key.text not in names:
-            scope.at(key.text).problem(key.mark, unknown_field(key.text, dict.fromkeys(names.values()), later, deeper))
+            scope.at(key.text).problem(
+                key.mark, unknown_field(key.text, dict.fromkeys(names.values()), later, deeper)
+            )
         elif (name := names[key.text]) in given:
             words = f"this field is given twice; the other one stands in line {given[name][0].line}"
             scope.at(key.text).problem(key.mark, words)

@@ -1,10 +1,11 @@
 """What was probably meant by a value that cannot be what it is.  Empty where nothing is known."""
 
 import re
+from collections.abc import Collection, Iterable, Mapping
 from typing import Final
 
 from gateway.config.documents import MappingNode, Node, ScalarNode, SequenceNode
-from gateway.config.problems import quoted
+from gateway.config.problems import did_you_mean, quoted
 
 _TYPOGRAPHIC: Final = re.compile("^[\u2018-\u201f]|[\u2018-\u201f]$")
 
@@ -32,3 +33,14 @@ def slip(node: Node) -> str:
         return '; a space is missing behind the "-"' if stuck else ""
     found = re.match(r"([A-Za-z]\w*:)(?!//)\S", node.text) if node.plain else None
     return f"; a space is missing behind {quoted(found[1])}" if found else ""
+
+
+def unknown_field(
+    name: str, allowed: Iterable[str], later: Collection[str], deeper: Mapping[str, str]
+) -> str:
+    """Said of a field `name` that is not among those `allowed`; `later` and `deeper` as in `Message`."""
+    if name in deeper:
+        place = deeper[name]
+        return f"{quoted(name)} is a field of core/v1, in {place}, that this gateway does not support yet"
+    supported = [each for each in allowed if each not in later]
+    return f"unknown field{did_you_mean(name, supported, later=(*later, *deeper))}"
