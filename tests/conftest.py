@@ -4,11 +4,18 @@ import asyncio
 import threading
 from collections.abc import AsyncIterator, Iterator
 
+import hypothesis
 import pytest
 import pytest_asyncio
 
 from tests.gateways import LOOPS, GatewayProcess, config_of
 from tests.servers import Upstream, reserved_port
+
+# How long an example takes says more about the machine than about the code.
+hypothesis.settings.register_profile(
+    "untimed", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("untimed")
 
 
 @pytest.hookimpl(tryfirst=True)
