@@ -1,6 +1,5 @@
 """What `up` is about to start, worked out from the options and the config before anything runs."""
 
-import ipaddress
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,7 +7,7 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
-from gateway.config import Config, Upstream, load, parse_addr
+from gateway.config import Config, Upstream, host_port, is_loopback, load, parse_addr
 from launcher.child import python
 from launcher.events import Ready
 from launcher.files import ConfigFile, choose_config, own_page
@@ -57,7 +56,7 @@ class Address:
     @property
     def private(self) -> bool:
         """Whether only this machine can reach it."""
-        return self.host is not None and _is_loopback(self.host)
+        return self.host is not None and is_loopback(self.host)
 
     @property
     def near(self) -> str:
@@ -65,24 +64,15 @@ class Address:
         return "localhost" if self.host is None or self.everywhere else self.host
 
     def __str__(self) -> str:
-        return f"[{self.near}]:{self.port}" if ":" in self.near else f"{self.near}:{self.port}"
+        return host_port(self.near, self.port)
 
     def receives(self, upstream: Upstream) -> bool:
         """Tell whether what is sent to `upstream` comes here."""
         if upstream.port != self.port or upstream.scheme != "http":
             return False
-        if _is_loopback(upstream.host):
+        if is_loopback(upstream.host):
             return self.private or self.everywhere
         return self.host == upstream.host
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost" or host.endswith(".localhost"):
-        return True
-    try:
-        return ipaddress.ip_address(host.partition("%")[0]).is_loopback
-    except ValueError:
-        return False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,7 +12,7 @@
 `load` gives a `Config` or raises a `ConfigError`, which tells every problem at once.
 """
 
-from gateway.config.addresses import Upstream, parse_addr, parse_upstream
+from gateway.config.addresses import Upstream, host_port, is_loopback, parse_addr, parse_upstream
 from gateway.config.graph import Config, load
 from gateway.config.problems import ConfigError, Problem
 from gateway.config.resources import (
@@ -41,6 +41,8 @@ __all__ = [
     "ReverseProxyHandler",
     "Upstream",
     "UpstreamSpec",
+    "host_port",
+    "is_loopback",
     "load",
     "parse_addr",
     "parse_upstream",

@@ -53,6 +53,21 @@ def parse_addr(addr: str) -> tuple[str | None, int]:
     return (_host(host) if host else None), _port(port, lowest=0)
 
 
+def host_port(host: str, port: int) -> str:
+    """Host and port in one, as a url has them: an IPv6 address in brackets."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def is_loopback(host: str) -> bool:
+    """Whether `host`, a name or an address, is this machine for whoever uses it (RFC 6761 section 6.3)."""
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(host.partition("%")[0]).is_loopback
+    except ValueError:
+        return False
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Upstream:
     """Where requests are sent to: the url of an `upstreams` entry, without its credentials and its path.

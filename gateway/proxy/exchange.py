@@ -17,10 +17,11 @@ import h11
 from aiohttp import web
 from yarl import URL
 
+from gateway.config import host_port
 from gateway.headers import Fields, members
 from gateway.proxy.dial import CONNECT_TIMEOUT, OpeningLeg, UpstreamError, failure
 from gateway.proxy.responses import BrokenOffError, UpstreamResponse, decoded
-from gateway.routing import Forward, Upstream
+from gateway.routing import Forward
 
 _LONGEST_FIELD: Final = 64 * 1024
 """Bytes that one header field of an upstream's response may have."""
@@ -68,7 +69,7 @@ class Exchanges:
         sending = self._session.request(
             request.method,
             URL(
-                f"{to.upstream.scheme}://{_bracketed(to.upstream)}:{to.upstream.port}{to.target}",
+                f"{to.upstream.scheme}://{host_port(to.upstream.host, to.upstream.port)}{to.target}",
                 encoded=True,
             ),
             headers=decoded(fields),
@@ -125,10 +126,6 @@ async def _body(response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
             yield piece
     except (aiohttp.ClientError, OSError) as error:
         raise BrokenOffError from error
-
-
-def _bracketed(upstream: Upstream) -> str:
-    return f"[{upstream.host}]" if ":" in upstream.host else upstream.host
 
 
 def _failure(error: Exception) -> UpstreamError:

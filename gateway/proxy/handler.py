@@ -8,7 +8,6 @@ of aiohttp's is left with them.
 """
 
 import asyncio
-import ipaddress
 import itertools
 import ssl
 import time
@@ -17,6 +16,7 @@ from typing import Final
 
 from aiohttp import web
 
+from gateway.config import host_port, is_loopback
 from gateway.events import Handshake, HandshakeLeg, Open, Request
 from gateway.headers import Field, Secrets, end_to_end, for_upstream, members, readable, unsendable, values
 from gateway.proxy.dial import Dialer, OpeningLeg, UpstreamError
@@ -162,12 +162,20 @@ class _Story:
                     host=decision.host.encode("latin-1"),
                     scheme=self._scheme,
                 )
-                if wants_websocket(self._fields):
-                    return await self._upgrade(decision, fields)
-                return await self._exchange(decision, fields)
+                answer = self._upgrade if wants_websocket(self._fields) else self._exchange
+                try:
+                    return await answer(decision, fields)
+                except UpstreamError as error:
+                    return await self._fail(error, decision.upstream)
+                except BrokenOffError:
+                    self.complain(
+                        "broke the response off in the middle; the client's connection was cut",
+                        decision.upstream,
+                    )
+                    return self.record(None)
 
     async def _exchange(self, to: Forward, fields: list[Field]) -> web.StreamResponse:
-        """Pass a plain request on, and its response back."""
+        """Pass a plain request on, and its response back.  Raises UpstreamError and BrokenOffError."""
         request = self._request
         expectations = members(self._fields, b"expect")
         if expectations not in ([], [b"100-continue"]):
@@ -190,17 +198,13 @@ class _Story:
             return await self._refuse(
                 Problem(status=400, what="The body of the request is broken.", close=True)
             )
-        except UpstreamError as error:
-            return await self._fail(error, to.upstream)
-        except BrokenOffError:
-            self.complain(
-                "broke the response off in the middle; the client's connection was cut", to.upstream
-            )
-            return self.record(Done(502, keep_alive=False), answered=False)
 
     async def _upgrade(self, to: Forward, fields: list[Field]) -> web.StreamResponse:
-        """Open a WebSocket: both legs of the handshake, then the tunnel."""
-        request, upstream = self._request, to.upstream
+        """Open a WebSocket: both legs of the handshake, then the tunnel.
+
+        Raises UpstreamError and BrokenOffError.
+        """
+        request = self._request
         refused = refusal(request.method, request.version, self._fields)
         if refused is not None:
             # What follows a refused upgrade may have been meant for somebody else: no more is read.
@@ -210,21 +214,15 @@ class _Story:
             )
         sent = upgrading(fields)
         key = b"".join(values(sent, b"sec-websocket-key"))
-        try:
-            head = message_head(b"GET %s HTTP/1.1" % to.target.encode("ascii"), sent)
-            transport, leg, answer = await self._proxy.dialer.open(upstream, head)
-            if isinstance(answer, Ordinary):
-                async with ordinary_answer(transport, leg, answer.data, sent) as response:
-                    return self.record(await relay(request, response, close=True))
-            unfit = mismatch(answer, key)
-            if unfit is not None:
-                transport.abort()
-                raise UpstreamError(502, f"did not answer the upgrade as it should: {unfit}")
-        except UpstreamError as error:
-            return await self._fail(error, upstream)
-        except BrokenOffError:
-            self.complain("broke the response off in the middle; the client's connection was cut", upstream)
-            return self.record(Done(502, keep_alive=False), answered=False)
+        head = message_head(b"GET %s HTTP/1.1" % to.target.encode("ascii"), sent)
+        transport, leg, answer = await self._proxy.dialer.open(to.upstream, head)
+        if isinstance(answer, Ordinary):
+            async with ordinary_answer(transport, leg, answer.data, sent) as response:
+                return self.record(await relay(request, response, close=True))
+        unfit = mismatch(answer, key)
+        if unfit is not None:
+            transport.abort()
+            raise UpstreamError(502, f"did not answer the upgrade as it should: {unfit}")
         self._hand_over(transport, leg, answer, sent)
         return Done(101, keep_alive=False)
 
@@ -287,9 +285,9 @@ class _Story:
         """Answer for an upstream that did not do its part."""
         self.complain(error.did, upstream, status=error.status)
         hint = command = None
-        if _is_loopback(upstream.host):
+        if is_loopback(upstream.host):
             hint = "Is it running? The kit's own server starts with:"
-            command = f"python -m demo_upstream --addr {_bracketed(upstream.host)}:{upstream.port}"
+            command = f"python -m demo_upstream --addr {host_port(upstream.host, upstream.port)}"
         url = self._proxy.secrets.text(upstream.url)
         problem = Problem(
             status=error.status, what=f"{url} {error.did}.", hint=hint, command=command, close=self._unread
@@ -314,15 +312,16 @@ class _Story:
             status=status,
         )
 
-    def record(self, response: Done | None, *, answered: bool = True) -> Done:
-        """Record the exchange at its end; None where the client left before it had an answer."""
-        done = response or Done(_CLIENT_LEFT, keep_alive=False)
+    def record(self, response: Done | None) -> Done:
+        """Record the exchange at its end; None where the client was not sent a whole answer."""
+        # Not `or`: to Python a response is an empty mapping.
+        done = Done(_CLIENT_LEFT, keep_alive=False) if response is None else response
         if self._proxy.log.watching and not self._recorded:
             self._recorded = True
             method, path = self._request.method, self._path
             client, upstream = self._client, self._upstream_url
             ms = round((time.monotonic_ns() - self._started) / 1e6, 3)
-            status = done.status if answered and response is not None else None
+            status = None if response is None else response.status
             self._proxy.log.put(
                 lambda time, t_ns: Request(
                     time=time,
@@ -340,7 +339,7 @@ class _Story:
 
     @property
     def _client(self) -> str:
-        return f"{_bracketed(self._peer[0])}:{self._peer[1]}"
+        return host_port(*self._peer)
 
     @property
     def _path(self) -> str:
@@ -373,16 +372,3 @@ class _Glued:
 
 def _sentence(words: str) -> str:
     return f"{words[:1].upper()}{words[1:]}."
-
-
-def _bracketed(host: str) -> str:
-    return f"[{host}]" if ":" in host else host
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

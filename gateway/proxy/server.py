@@ -1,7 +1,8 @@
 """Listeners, and the life of the gateway: start, serve, stop.
 
 Strategy
-    `Gateway.open` binds every address or none, so that a port that is taken shows before anything runs.
+    Every address is bound before the first connection is accepted, so that a port that is taken shows
+    before anything runs.
     A stop closes the listeners, lets plain requests finish, sends Close 1001 through every tunnel and
     waits `shutdownTimeout` for the peers' answers; a second signal ends what is left at once.
 """
@@ -17,7 +18,7 @@ from typing import Any, Final
 from aiohttp import web
 from aiohttp.http import HttpProcessingError
 
-from gateway.config import Config, HTTPServer, parse_addr
+from gateway.config import Config, HTTPServer, host_port, parse_addr
 from gateway.events import Listening, Stopping
 from gateway.headers import Secrets
 from gateway.proxy.handler import Handler, Proxy
@@ -146,8 +147,8 @@ class _Listener:
         for sock in self._sockets:
             self._accepting.append(await loop.create_server(self._web_server, sock=sock, backlog=_BACKLOG))
         host, port = self._sockets[0].getsockname()[:2]
-        addr = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-        url = f"http://{_to_browse(host)}:{port}"
+        addr = host_port(host, port)
+        url = f"http://{host_port(_to_browse(host), port)}"
         self._log.put(lambda time, t_ns: Listening(time=time, t_ns=t_ns, addr=addr, url=url))
 
     def close(self) -> None:
@@ -221,7 +222,7 @@ def _to_browse(host: str) -> str:
     """The host to type into a browser on this machine for a socket bound to `host`."""
     if host in {"::", "0.0.0.0", "127.0.0.1", "::1"}:  # noqa: S104 - compared, not bound
         return "localhost"
-    return f"[{host}]" if ":" in host else host
+    return host
 
 
 @cache
