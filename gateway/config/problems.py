@@ -9,7 +9,10 @@ import difflib
 import functools
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal
+
+Severity = Literal["error", "warning"]
+"""An error keeps a config from being loaded; a warning tells of what loads, but may surprise."""
 
 _QUOTED_MAX: Final = 60
 """Characters of a file that a message repeats at most; longer ones are cut."""
@@ -37,12 +40,17 @@ class Problem:
     field: str | None = None
     """As `spec.loadBalancers[0].upstreams`; None where the whole resource or file is meant."""
     message: str
+    """What is wrong, the rule, and what would be right."""
+    severity: Severity = "error"
+    rule: str = "value"
+    """A short name for the rule that is broken, the same for all its breaches: `unknown-field`."""
 
     def __str__(self) -> str:
         place = escaped(self.file)
         if self.line is not None:
             place += f":{self.line}:{self.column}"
-        return ": ".join(part for part in (place, self.resource, self.field, self.message) if part)
+        severity = "warning" if self.severity == "warning" else ""
+        return ": ".join(part for part in (place, severity, self.resource, self.field, self.message) if part)
 
 
 class ConfigError(Exception):
@@ -52,11 +60,11 @@ class ConfigError(Exception):
     """
 
     def __init__(self, problems: Iterable[Problem]) -> None:
-        self.problems: tuple[Problem, ...] = _tidy(problems)
+        self.problems: tuple[Problem, ...] = tidy(problems)
         super().__init__("\n".join(map(str, self.problems)))
 
 
-def _tidy(problems: Iterable[Problem]) -> tuple[Problem, ...]:
+def tidy(problems: Iterable[Problem]) -> tuple[Problem, ...]:
     """`problems` by position, each mistake once.
 
     What an alias repeats is read as often as it is used, but it is one mistake, at one place.
