@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Final
 
 from gateway import lifeline
-from gateway.config import Config, ConfigError, load
+from gateway.config import Config, ConfigError
 from gateway.headers import Secrets
+from gateway.loading import load
 from gateway.proxy.log import EventLog, Frames, standard_output
 from gateway.proxy.server import Gateway, ListenError
 
@@ -70,7 +71,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser().parse_args(arguments)
     _keep_standard_descriptors()
     try:
-        config = load([options.file])
+        config = load([options.file], os.environ)
     except ConfigError as error:
         print(error, file=sys.stderr)
         return 1

@@ -1,5 +1,6 @@
 """What `up` is about to start, worked out from the options and the config before anything runs."""
 
+import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,7 +8,8 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
-from gateway.config import Config, Upstream, host_port, is_loopback, load, parse_addr
+from gateway.config import Config, Upstream, host_port, is_loopback, parse_addr
+from gateway.loading import load
 from launcher.child import python
 from launcher.events import Ready
 from launcher.files import ConfigFile, choose_config, own_page
@@ -119,7 +121,7 @@ def plan(options: Options) -> Kit:
         if chosen.path.exists():
             what = "is a folder" if chosen.path.is_dir() else "is no regular file"
         raise KitError(f"{chosen.path}: {what}; give another with -f, or write one here: aileron-demo init")
-    config = load([chosen.path])
+    config = load([chosen.path], os.environ)
     if not config.servers:
         raise KitError(
             f"{chosen.path}: the config starts no server; list one under spec.runners of the Entrypoint, "
@@ -152,7 +154,7 @@ def _gateway(options: Options, chosen: ConfigFile, config: Config) -> Part:
     return Part(
         name=GATEWAY,
         command=python("gateway", *command),
-        addresses=tuple(Address(*parse_addr(server.spec.addr)) for server in config.servers),
+        addresses=tuple(_address(server.spec.address) for server in config.servers),
         cure=change
         if chosen.own
         else "write a config.yaml here with: aileron-demo init, and change its addr",
@@ -185,9 +187,15 @@ def _upstream_address(text: str) -> Address:
     if example != text:
         raise KitError(f"--upstream-addr {text}: host and port are needed, as in {example}")
     try:
-        return Address(*parse_addr(text))
+        return _address(text)
     except ValueError as error:
         raise KitError(f"--upstream-addr {text}: {error}") from error
+
+
+def _address(text: str) -> Address:
+    """Where `text`, as in addr of an HTTPServer, says to listen.  Raises ValueError."""
+    parsed = parse_addr(text)
+    return Address(parsed.host, parsed.port)
 
 
 def _check_apart(gateway: Part, upstream: Part) -> None:

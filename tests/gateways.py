@@ -22,9 +22,9 @@ from typing import IO, Final, Literal, Self, TypeVar
 
 import uvloop
 
-from gateway.config import load
 from gateway.events import Event, Record, decode
 from gateway.headers import Secrets
+from gateway.loading import load
 from gateway.proxy.log import EventLog, Frames
 from gateway.proxy.server import Gateway
 from tests.servers import PATIENCE
@@ -287,7 +287,7 @@ class GatewayThread:
         with tempfile.TemporaryDirectory(prefix="gateway-") as folder:
             path = Path(folder, "config.yaml")
             path.write_text(config)
-            self._config = load([path])
+            self._config = load([path], dict(os.environ))
         self.records = Records()
         self._options: tuple[Frames, int, int] = (frames, preview, frame_rate)
         reader, self._writer = os.pipe()

@@ -1,22 +1,29 @@
 """config.yaml: text → typed resources.  Pure, but for reading files.
 
-    documents.py    files → YAML documents, as nodes that know where they stand
-    syntax.py       what a YAML parser complains of, in words for people
-    decoding.py     nodes → typed values; names, defaults and types by protojson's rules
-    hints.py         what was probably meant by a value that is none
-    addresses.py    listen addresses and upstream urls
-    resources.py    Entrypoint, HTTPServer, ReverseProxyHandler, field for field
-    graph.py        references followed from the Entrypoint: `load`
-    problems.py     what is wrong, where, and what would be right
-
-`load` gives a `Config` or raises a `ConfigError`, which tells every problem at once.
+documents.py    files → YAML documents, as nodes that know where they stand
+syntax.py       what a YAML parser complains of, in words for people
+decoding.py     nodes → typed values; names, defaults and types by protojson's rules
+hints.py        what was probably meant by a value that is none
+addresses.py    listen addresses and upstream urls
+resources/      the kinds of core/v1, field for field
+graph.py        references followed from the Entrypoint: `link`
+problems.py     what is wrong, where, and what would be right
 """
 
-from gateway.config.addresses import Upstream, host_port, is_loopback, parse_addr, parse_upstream
-from gateway.config.graph import Config, load
+from gateway.config.addresses import (
+    Address,
+    Upstream,
+    host_port,
+    is_loopback,
+    parse_addr,
+    parse_upstream,
+)
+from gateway.config.graph import Config, Id, id_of, link, target_of
 from gateway.config.problems import ConfigError, Problem
 from gateway.config.resources import (
     Entrypoint,
+    ErrorHandler,
+    HTTPHandler,
     HTTPServer,
     LoadBalancerSpec,
     MatchType,
@@ -28,10 +35,14 @@ from gateway.config.resources import (
 )
 
 __all__ = [
+    "Address",
     "Config",
     "ConfigError",
     "Entrypoint",
+    "ErrorHandler",
+    "HTTPHandler",
     "HTTPServer",
+    "Id",
     "LoadBalancerSpec",
     "MatchType",
     "PathMatcherSpec",
@@ -42,8 +53,10 @@ __all__ = [
     "Upstream",
     "UpstreamSpec",
     "host_port",
+    "id_of",
     "is_loopback",
-    "load",
+    "link",
     "parse_addr",
     "parse_upstream",
+    "target_of",
 ]

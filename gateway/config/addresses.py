@@ -7,13 +7,15 @@ url in which credentials might stand.
 import ipaddress
 import re
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal
 from urllib.parse import quote
 
 from gateway.config.problems import quoted
 
 _HOST_NAME: Final = re.compile(r"[0-9A-Za-z_]([0-9A-Za-z_.-]*[0-9A-Za-z_.])?")
 """Letters, digits, hyphens and dots as in RFC 1123, and underscores, which container names have."""
+
+_IPV4: Final = re.compile(r"[0-9]+(\.[0-9]+){3}")
 
 _DIGITS_AND_DOTS: Final = re.compile(r"[0-9.]+")
 
@@ -26,17 +28,65 @@ _BARE: Final = re.compile(r"(//)?([0-9A-Za-z_.-]+(:[0-9]+)?/?)")
 """A host and perhaps a port that lack the scheme; nothing in it can be a password."""
 
 
-def parse_addr(addr: str) -> tuple[str | None, int]:
-    """Host and port of `addr` as in `HTTPServer.spec.addr`; no host (None) means all interfaces.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Address:
+    """Where a server listens."""
 
-    `:8080`, `localhost:8080`, `127.0.0.1:8080`, `[::1]:8080`; an IPv6 address comes back without its
-    brackets.  Port 0 lets the system choose one.  Raises ValueError.
+    network: Literal["tcp", "tcp4", "tcp6", "unix"]
+    """`tcp` is both families, as far as the host has them."""
+    host: str | None = None
+    """A name or an address, an IPv6 one without brackets; None means every interface."""
+    port: int = 0
+    """0: the system chooses one."""
+    path: str = ""
+    """Of a unix socket; with "@" in front, a name in Linux's abstract namespace."""
+
+    def __str__(self) -> str:
+        if self.network == "unix":
+            return f"unix://{self.path}"
+        return host_port(self.host or "", self.port)
+
+
+_NETWORKS: Final[tuple[Literal["tcp", "tcp4", "tcp6"], ...]] = ("tcp", "tcp4", "tcp6")
+
+_NAMED_PORTS: Final = {"http": 80, "https": 443, "http-alt": 8080}
+
+
+def parse_addr(addr: str) -> Address:
+    """Where `addr` says to listen, as in `HTTPServer.spec.addr` (core-v1, section 4.1).
+
+    `:8080` (every interface), `localhost:8080`, `127.0.0.1:8080`, `[::1]:8080`; `tcp://`, `tcp4://` or
+    `tcp6://` before any of them; `unix:///path` and `unix://@abstract`.  Port 0 lets the system choose one.
+    Raises ValueError.
     """
-    scheme, separator, _ = addr.partition("://")
+    scheme, separator, rest = addr.partition("://")
     if separator and scheme.lower() in _WEB_SCHEMES:
         raise ValueError(f'write it without {quoted(f"{scheme}://", marks="")}, as in "localhost:9090"')
-    if separator or addr.startswith("@"):
-        raise ValueError('only a host and a port are supported yet; write them as in "localhost:9090"')
+    if separator and scheme == "unix":
+        return _unix(rest)
+    if addr.startswith(("@", "/")):
+        raise ValueError(f"a unix socket is written as {quoted(f'unix://{addr}')}")
+    network = next((each for each in _NETWORKS if separator and each == scheme), None)
+    if separator and network is None:
+        raise ValueError(f"{quoted(scheme)} is no network to listen on; tcp, tcp4, tcp6 and unix are")
+    host, port = _listening(rest if separator else addr)
+    found = Address(network=network or "tcp", host=host, port=port)
+    if host is not None and (
+        (network == "tcp4" and ":" in host) or (network == "tcp6" and _IPV4.fullmatch(host))
+    ):
+        raise ValueError(f"{quoted(host)} is no address of {network}")
+    return found
+
+
+def _unix(path: str) -> Address:
+    if not path.startswith(("/", "@")) or len(path) == 1:
+        raise ValueError('a unix socket has an absolute path, as in "unix:///run/gateway.sock"')
+    if len(path.encode()) > 107 or "\0" in path:
+        raise ValueError("the path of a unix socket has at most 107 bytes, and no NUL among them")
+    return Address(network="unix", path=path)
+
+
+def _listening(addr: str) -> tuple[str | None, int]:
     bracketed = addr.startswith("[")
     host, colon, port = addr.rpartition(":")
     if not colon or (bracketed and not host.endswith("]")):
@@ -50,7 +100,7 @@ def parse_addr(addr: str) -> tuple[str | None, int]:
         raise ValueError(f"all interfaces are meant where there is no host; write {quoted(f':{port}')}")
     if ":" in host and not bracketed:
         raise ValueError(f"an IPv6 address stands in brackets; write {quoted(f'[{host}]:{port}')}")
-    return (_host(host) if host else None), _port(port, lowest=0)
+    return (_host(host) if host else None), _NAMED_PORTS.get(port) or _port(port, lowest=0)
 
 
 def host_port(host: str, port: int) -> str:
@@ -179,7 +229,7 @@ def _port(port: str, *, lowest: int) -> int:
     if not port:
         raise ValueError("the port is missing behind the colon")
     if not _NUMBER.fullmatch(port):
-        named = {"http": 80, "https": 443}.get(port)
+        named = _NAMED_PORTS.get(port)
         hint = f"; write {named}" if named else ""
         raise ValueError(f"{quoted(port)} is not a port number{hint}")
     if not lowest <= int(port) <= 65535:

@@ -5,30 +5,37 @@ Strategy
     `Declared`, its name in the .proto file and the decoder of its value.  A decoder takes a node and a
     `Scope` (which field of which resource is this?), and gives a value, or None where the field counts as
     not given.  What is wrong it tells the scope and goes on, so that one load finds everything.
+    Decoders are values, not closures: who describes the format (a schema, a template) reads them as well.
 
 Rules (those of protojson, which AILERON decodes with; core-v1, section 2)
     * Names are accepted in lowerCamel and as declared in the .proto file.
     * null, "", 0, false and [] mean "not given": the default stands.
     * Numbers may stand in quotes; a number where a string is wanted is an error.
     * Enums go by exact name, or by number.
-    * A field of AILERON's that this gateway does not support is refused by name, unless it is not given.
+    * A field of AILERON's that this gateway cannot honour is refused by name, unless it is not given.
+    * What AILERON finds only when it builds a resource (a bad address) is told as such: where nothing refers
+      to the resource, it is never built.
 """
 
 import re
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import MISSING, dataclass, field, fields, replace
 from enum import IntEnum
-from types import MappingProxyType
-from typing import Annotated, Any, ClassVar, Final, TypeVar, get_args, get_origin
+from functools import cache
+from typing import Annotated, Any, Final, Generic, Protocol, TypeVar, get_args, get_origin
 
 from gateway.config.documents import MappingNode, Node, ScalarNode, SequenceNode
 from gateway.config.hints import half_quoted, slip, typographic, unknown_field
 from gateway.config.problems import Mark, Problem, did_you_mean, quoted
 
 T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
 N = TypeVar("N", ScalarNode, SequenceNode, MappingNode)
 E = TypeVar("E", bound=IntEnum)
 M = TypeVar("M", bound="Message")
+
+INT32: Final = (-(1 << 31), (1 << 31) - 1)
+INT64: Final = (-(1 << 63), (1 << 63) - 1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +45,10 @@ class Scope:
     file: str
     resource: str | None
     problems: list[Problem]
+    building: list[Problem] = field(default_factory=list)
+    """Those that count only where the resource is built, which is where something refers to it."""
+    root: "type[Message] | None" = None
+    """The resource's own class, whose fields are all that may be meant by a name."""
     path: str = ""
     """As `spec.runners[0].kind`."""
 
@@ -50,9 +61,9 @@ class Scope:
         """An element of this one."""
         return replace(self, path=f"{self.path}[{index}]")
 
-    def problem(self, mark: Mark, message: str) -> None:
-        """Note that what stands at `mark` is wrong."""
-        self.problems.append(
+    def problem(self, mark: Mark, message: str, rule: str = "value", *, building: bool = False) -> None:
+        """Note that what stands at `mark` is wrong; with `building`, where the resource is built."""
+        (self.building if building else self.problems).append(
             Problem(
                 file=self.file,
                 line=mark.line,
@@ -60,11 +71,16 @@ class Scope:
                 resource=self.resource,
                 field=self.path or None,
                 message=message,
+                rule=rule,
             )
         )
 
 
-Decoder = Callable[[Node, Scope], T | None]
+class Decoder(Protocol[T_co]):
+    """A node → a value, or None where the field counts as not given."""
+
+    def __call__(self, node: Node, scope: Scope, /) -> T_co | None:
+        """Decode `node`; what is wrong goes to `scope`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,11 +106,6 @@ _NOWHERE: Final = Where(file="", path="", mark=Mark(line=1, column=1), values={}
 class Message:
     """What a YAML mapping stands for."""
 
-    later: ClassVar[Mapping[str, str]] = {}
-    """Fields that AILERON has and this gateway does not support yet: lowerCamel name → declared name."""
-    deeper: ClassVar[Mapping[str, str]] = {}
-    """Fields that stand inside those of `later`: name → where."""
-
     where: Where = field(default=_NOWHERE, compare=False, repr=False)
 
 
@@ -104,83 +115,99 @@ class Declared:
 
     proto_name: str
     decode: Decoder[Any]
+    json_name: str = ""
+    """The name in files, where it is not the attribute's in lowerCamel."""
 
 
 @dataclass(frozen=True, slots=True)
-class _Field:
+class Field:
+    """A field of a `Message`, as `fields_of` gives it."""
+
     attribute: str
-    json_name: str
+    name: str
+    """As files have it, in lowerCamel."""
     declared: Declared
     required: bool
 
 
-def _fields_of(cls: type[Message]) -> list[_Field]:
-    return [
-        _Field(
+def _fields_of(cls: type[Any]) -> tuple[Field, ...]:
+    """The fields of `cls`, a `Message`, in their order."""
+    return tuple(
+        Field(
             attribute=each.name,
-            json_name=re.sub("_(.)", lambda found: found[1].upper(), each.name),
-            declared=get_args(each.type)[1],
+            name=declared.json_name or re.sub("_(.)", lambda found: found[1].upper(), each.name),
+            declared=declared,
             required=each.default is MISSING and each.default_factory is MISSING,
         )
         for each in fields(cls)
         if get_origin(each.type) is Annotated
-    ]
+        for declared in get_args(each.type)[1:]
+    )
 
 
-def message(cls: type[M]) -> Decoder[M]:
-    """The decoder of a mapping into `cls`; no value where the mapping lacks what `cls` requires."""
-    known = _fields_of(cls)
-    names = {name: each.json_name for each in known for name in (each.json_name, each.declared.proto_name)}
-    names |= {name: json_name for json_name, proto in cls.later.items() for name in (json_name, proto)}
+def _places(cls: type[Any]) -> Mapping[str, tuple[str, ...]]:
+    """Where below a message `cls` fields stand, by names: `url` in `spec.loadBalancers[].upstreams[]`."""
+    found: dict[str, tuple[str, ...]] = {}
+    for name, place in _all_places(cls, ""):
+        found[name] = (*found.get(name, ()), place)
+    return found
 
-    required = " and ".join(each.json_name for each in known if each.required)
-    wanted = f"a mapping with {required}" if required else "a mapping"
 
-    def decode(node: Node, scope: Scope) -> M | None:
+def _all_places(cls: type[Message], place: str) -> Iterator[tuple[str, str]]:
+    for each in fields_of(cls):
+        yield each.name, place
+        inner = f"{place}.{each.name}" if place else each.name
+        decode = each.declared.decode
+        if isinstance(decode, Sequence):
+            inner, decode = f"{inner}[]", decode.item
+        if isinstance(decode, MessageOf):
+            yield from _all_places(decode.cls, inner)
+
+
+# To mypy, the class of a frozen dataclass is not hashable, so the caches take anything.
+fields_of: Final[Callable[[Any], tuple[Field, ...]]] = cache(_fields_of)
+places: Final[Callable[[Any], Mapping[str, tuple[str, ...]]]] = cache(_places)
+
+
+@dataclass(frozen=True, slots=True)
+class MessageOf(Generic[M]):
+    """A mapping into `cls`; no value where the mapping lacks what `cls` requires."""
+
+    cls: type[M]
+
+    def __call__(self, node: Node, scope: Scope, /) -> M | None:
+        """Decode a mapping."""
+        known = fields_of(self.cls)
+        required = " and ".join(each.name for each in known if each.required)
+        wanted = f"a mapping with {required}" if required else "a mapping"
         mapping = _given(node, scope, MappingNode, wanted)
         if mapping is None:
             return None
-        given = entries(mapping, scope, names, later=cls.later, deeper=cls.deeper)
-        _refuse_later(cls, given, scope)
+        names = {name: each.name for each in known for name in (each.name, each.declared.proto_name)}
+        given = entries(mapping, scope, names)
         values: dict[str, Any] = {}
         marks: dict[str, Mark] = {}
         for each in known:
-            if each.json_name in given:
-                _, value_node = given[each.json_name]
+            if each.name in given:
+                _, value_node = given[each.name]
                 marks[each.attribute] = value_node.mark
-                value = each.declared.decode(value_node, scope.at(each.json_name))
+                value = each.declared.decode(value_node, scope.at(each.name))
                 if value is not None:
                     values[each.attribute] = value
         lacking = [each for each in known if each.required and each.attribute not in values]
         for each in lacking:
-            if each.json_name not in given or is_empty(given[each.json_name][1]):
-                place = given[each.json_name][0] if each.json_name in given else mapping.mark
-                scope.at(each.json_name).problem(place, "this field must be given")
+            if each.name not in given or is_empty(given[each.name][1]):
+                place = given[each.name][0] if each.name in given else mapping.mark
+                scope.at(each.name).problem(place, "this field must be given", "required")
         where = Where(file=scope.file, path=scope.path, mark=mapping.mark, values=marks)
-        return None if lacking else cls(**values, where=where)
-
-    return decode
+        return None if lacking else self.cls(**values, where=where)
 
 
-def _refuse_later(cls: type[Message], given: Mapping[str, tuple[Mark, Node]], scope: Scope) -> None:
-    for name in cls.later:
-        if name in given and not is_empty(given[name][1]):
-            words = f"{quoted(name)} is a field of core/v1 that this gateway does not support yet"
-            scope.at(name).problem(given[name][0], words)
-
-
-def entries(
-    mapping: MappingNode,
-    scope: Scope,
-    names: Mapping[str, str],
-    *,
-    later: Collection[str] = (),
-    deeper: Mapping[str, str] = MappingProxyType({}),
-) -> dict[str, tuple[Mark, Node]]:
+def entries(mapping: MappingNode, scope: Scope, names: Mapping[str, str]) -> dict[str, tuple[Mark, Node]]:
     """The fields of `mapping`: where the name stands, and the value.
 
-    `names` has the canonical name of each name that is allowed; `later` and `deeper` are as in `Message`.
-    Keys that are merged in (`<<`) give way to the mapping's own.
+    `names` has the canonical name of each name that is allowed.  Keys that are merged in (`<<`) give way to
+    the mapping's own.
     """
     given: dict[str, tuple[Mark, Node]] = {}
     merged: list[Node] = []
@@ -190,138 +217,228 @@ def entries(
         elif key.plain and key.text == "<<":
             merged.extend(value.items if isinstance(value, SequenceNode) else (value,))
         elif key.text not in names:
-            scope.at(key.text).problem(
-                key.mark, unknown_field(key.text, dict.fromkeys(names.values()), later, deeper)
-            )
+            elsewhere = places(scope.root) if scope.root else {}
+            words = unknown_field(key.text, dict.fromkeys(names.values()), scope.path, elsewhere)
+            scope.at(key.text).problem(key.mark, words, "unknown-field")
         elif (name := names[key.text]) in given:
             words = f"this field is given twice; the other one stands in line {given[name][0].line}"
-            scope.at(key.text).problem(key.mark, words)
+            scope.at(key.text).problem(key.mark, words, "duplicate")
         else:
             given[name] = (key.mark, value)
     for source in merged:
         if isinstance(source, MappingNode):
-            given = entries(source, scope, names, later=later, deeper=deeper) | given
+            given = entries(source, scope, names) | given
         else:
             scope.problem(source.mark, '"<<" merges mappings; this is none')
     return given
 
 
-def sequence(decode: Decoder[T]) -> Decoder[tuple[T, ...]]:
-    """The decoder of a list into a tuple; elements that are wrong are left out."""
+@dataclass(frozen=True, slots=True)
+class Sequence(Generic[T]):
+    """A list into a tuple; elements that are wrong are left out."""
 
-    def decode_all(node: Node, scope: Scope) -> tuple[T, ...] | None:
+    item: Decoder[T]
+    unique: bool = False
+    """Whether no element may stand in it twice."""
+
+    def __call__(self, node: Node, scope: Scope, /) -> tuple[T, ...] | None:
+        """Decode a list."""
         items = _given(node, scope, SequenceNode, 'a list (each item begins with "- ")')
         if items is None:
             return None
         values: list[T] = []
         for index, item in enumerate(items.items):
+            place = scope.item(index)
             if is_null(item):
-                scope.item(index).problem(item.mark, "this item of the list is empty")
-            elif (value := decode(item, scope.item(index))) is not None:
-                values.append(value)
+                place.problem(item.mark, "this item of the list is empty")
+            elif (value := self.item(item, place)) is not None:
+                if self.unique and value in values:
+                    shown = quoted(item.text if isinstance(item, ScalarNode) else "this")
+                    place.problem(item.mark, f"{shown} stands in this list already", "duplicate")
+                else:
+                    values.append(value)
         return tuple(values)
 
-    return decode_all
 
+@dataclass(frozen=True, slots=True)
+class TextMap:
+    """A mapping of names of any kind to strings, as a tuple of pairs in the order of the file."""
 
-def text(node: Node, scope: Scope) -> str | None:
-    """A string; a plain number or boolean is none."""
-    scalar = _given(node, scope, ScalarNode, "a string")
-    if scalar is None:
-        return None
-    if (kind := _kind(scalar)) != "string":
-        value = quoted(scalar.text, marks="")
-        words = f"should be a string, but {value} is a {kind}; write {quoted(scalar.text)} in quotes"
-        scope.problem(scalar.mark, words)
-        return None
-    return scalar.text or None
-
-
-def matching(pattern: re.Pattern[str], words: str) -> Decoder[str]:
-    """The decoder of a string that `pattern` matches as a whole; `words` say what it may hold."""
-
-    def decode(node: Node, scope: Scope) -> str | None:
-        value = text(node, scope)
-        if value is not None and not pattern.fullmatch(value):
-            scope.problem(node.mark, f"{quoted(value)} is not allowed here; {words}")
+    def __call__(self, node: Node, scope: Scope, /) -> tuple[tuple[str, str], ...] | None:
+        """Decode a mapping."""
+        mapping = _given(node, scope, MappingNode, "a mapping")
+        if mapping is None:
             return None
-        return value
+        keys = {key.text for key, _ in mapping.entries if isinstance(key, ScalarNode) and key.text != "<<"}
+        given = entries(mapping, scope, {key: key for key in keys})
+        values = {key: Text()(value, scope.at(key)) for key, (_, value) in given.items()}
+        return tuple((key, value or "") for key, value in values.items())
 
-    return decode
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """A string; a plain number or boolean is none."""
+
+    pattern: re.Pattern[str] | None = None
+    """What has to match it as a whole, by AILERON's validation rules."""
+    words: str = ""
+    """What may stand in it."""
+
+    def __call__(self, node: Node, scope: Scope, /) -> str | None:
+        """Decode a string."""
+        scalar = _given(node, scope, ScalarNode, "a string")
+        if scalar is None:
+            return None
+        if (kind := _kind(scalar)) != "string":
+            value = quoted(scalar.text, marks="")
+            words = f"should be a string, but {value} is a {kind}; write {quoted(scalar.text)} in quotes"
+            scope.problem(scalar.mark, words, "type")
+            return None
+        if self.pattern is not None and not self.pattern.fullmatch(scalar.text):
+            scope.problem(scalar.mark, f"{quoted(scalar.text)} is not allowed here; {self.words}")
+            return None
+        return scalar.text or None
 
 
-def checked(parse: Callable[[str], T]) -> Decoder[T]:
-    """The decoder of a string that `parse` understands; what it raises as ValueError is told.
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """A string that `parse` understands; what it raises as ValueError is told.
 
     A plain number goes to `parse` as well, which knows best what was meant.
     """
 
-    def decode(node: Node, scope: Scope) -> T | None:
+    parse: Callable[[str], object]
+    at_load: re.Pattern[str] | None = None
+    """What AILERON searches the string for when it loads; `parse` comes when it builds."""
+
+    def __call__(self, node: Node, scope: Scope, /) -> str | None:
+        """Decode a string."""
         number = isinstance(node, ScalarNode) and _kind(node) == "number"
-        value = node.text if isinstance(node, ScalarNode) and number else text(node, scope)
+        value = node.text if isinstance(node, ScalarNode) and number else Text()(node, scope)
         if value is None:
             return None
         try:
-            parsed = parse(value)
+            self.parse(value)
         except ValueError as error:
             assert isinstance(node, ScalarNode)  # else there is no text
-            scope.problem(node.mark, half_quoted(node) or str(error))
+            building = not number and not (self.at_load and not self.at_load.search(value))
+            scope.problem(node.mark, half_quoted(node) or str(error), building=building)
             return None
-        return None if number and text(node, scope) is None else parsed
-
-    return decode
+        return None if number and Text()(node, scope) is None else value
 
 
-def integer(lowest: int, highest: int) -> Decoder[int]:
-    """The decoder of a whole number, with or without quotes, between both bounds."""
+@dataclass(frozen=True, slots=True)
+class Integer:
+    """A whole number, with or without quotes, between both bounds."""
 
-    def decode(node: Node, scope: Scope) -> int | None:
+    lowest: int
+    highest: int
+
+    @property
+    def wide(self) -> bool:
+        """Whether it has 64 bits, which JSON cannot be trusted with: protojson writes it as a string."""
+        return self.highest > INT32[1]
+
+    def __call__(self, node: Node, scope: Scope, /) -> int | None:
+        """Decode a number."""
         scalar = _given(node, scope, ScalarNode, "a whole number")
         if scalar is None or not scalar.text:
             return None
         if not _WHOLE.fullmatch(scalar.text):
-            scope.problem(scalar.mark, f"should be a whole number, but this is {quoted(scalar.text)}")
+            words = f"should be a whole number, but this is {quoted(scalar.text)}"
+            scope.problem(scalar.mark, words, "type")
             return None
         value = int(scalar.text.partition(".")[0])
-        if not lowest <= value <= highest:
-            scope.problem(scalar.mark, f"{value} is out of range; {lowest} to {highest} are allowed")
+        if not self.lowest <= value <= self.highest:
+            words = f"{value} is out of range; {self.lowest} to {self.highest} are allowed"
+            scope.problem(scalar.mark, words, "range")
             return None
         return value or None
-
-    return decode
 
 
 _WHOLE: Final = re.compile(r"[+-]?(0|[1-9][0-9]{0,18})(\.0*)?")
 
 
-def enumeration(
-    cls: type[E], *, aliases: Mapping[str, str], supported: Collection[E], fallback: E
-) -> Decoder[E]:
-    """The decoder of an enum by name (`aliases`: further names) or number (an unknown one is `fallback`)."""
-    names = {each.name: each for each in cls} | {alias: cls[name] for alias, name in aliases.items()}
-    numbers: dict[int, E] = {each.value: each for each in cls}
-    allowed = " and ".join(each.name for each in supported)
+@dataclass(frozen=True, slots=True)
+class Boolean:
+    """true or false."""
 
-    def decode(node: Node, scope: Scope) -> E | None:
+    def __call__(self, node: Node, scope: Scope, /) -> bool | None:
+        """Decode a boolean."""
+        scalar = _given(node, scope, ScalarNode, "true or false")
+        if scalar is None or not scalar.text:
+            return None
+        if _kind(scalar) != "boolean":
+            hint = _boolean_hint(scalar)
+            scope.problem(
+                scalar.mark, f"should be true or false, but this is {quoted(scalar.text)}{hint}", "type"
+            )
+            return None
+        return scalar.text.lower() == "true"
+
+
+def _boolean_hint(scalar: ScalarNode) -> str:
+    if not scalar.plain and scalar.text in _BOOLEANS:
+        return "; leave out the quotes"
+    meant = {"yes": "true", "on": "true", "1": "true", "no": "false", "off": "false"}.get(scalar.text.lower())
+    return f"; write {meant}" if meant else ""
+
+
+@dataclass(frozen=True, slots=True)
+class Enumeration(Generic[E]):
+    """A name or a number of `cls`."""
+
+    cls: type[E]
+    fallback: E | None
+    """What an unknown number means; None where it is an error."""
+    aliases: tuple[tuple[str, str], ...] = ()
+    """Further names, and what they stand for."""
+
+    @property
+    def names(self) -> Mapping[str, E]:
+        """Every name that is understood."""
+        return {each.name: each for each in self.cls} | {
+            alias: self.cls[name] for alias, name in self.aliases
+        }
+
+    def __call__(self, node: Node, scope: Scope, /) -> E | None:
+        """Decode an enum."""
         scalar = _given(node, scope, ScalarNode, "a name")
         if scalar is None or not scalar.text:
             return None
         if scalar.plain and _WHOLE.fullmatch(scalar.text):
             number = int(scalar.text.partition(".")[0])
-            value = numbers.get(number, fallback)
-        elif scalar.text in names:
-            value = names[scalar.text]
-        else:
-            hint = did_you_mean(scalar.text, names) or f"; {allowed} are allowed"
-            scope.problem(scalar.mark, f"{quoted(scalar.text)} is not known here{hint}")
-            return None
-        if value not in supported:
-            words = f"{value.name} is known to core/v1, but this gateway does not support it yet"
-            scope.problem(scalar.mark, f"{words}; {allowed} are")
-            return None
-        return value
+            known = next((each for each in self.cls if each.value == number), self.fallback)
+            if known is None:
+                words = f"{number} is not known here; {self._allowed()} are allowed"
+                scope.problem(scalar.mark, words, "enum", building=True)
+            return known
+        if scalar.text in self.names:
+            return self.names[scalar.text]
+        hint = did_you_mean(scalar.text, self.names) or f"; {self._allowed()} are allowed"
+        scope.problem(scalar.mark, f"{quoted(scalar.text)} is not known here{hint}", "enum")
+        return None
 
-    return decode
+    def _allowed(self) -> str:
+        *most, last = (each.name for each in self.cls)
+        return f"{', '.join(most)} and {last}"
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A field of AILERON's that this gateway cannot honour: an error, unless it is not given."""
+
+    reason: str
+    """Why, and what to do instead."""
+    empty: object = None
+    """How AILERON prints it where it is not given: None for a message, else "", 0, False or ()."""
+
+    def __call__(self, node: Node, scope: Scope, /) -> None:
+        """Refuse what is given."""
+        if not is_empty(node):
+            name = scope.path.rpartition(".")[2]
+            words = f"{quoted(name)} is not supported by this gateway: {self.reason}"
+            scope.problem(node.mark, words, "unsupported")
 
 
 _NULLS: Final = frozenset(("", "~", "null", "Null", "NULL"))
@@ -341,7 +458,6 @@ _TAGS: Final = {
     "tag:yaml.org,2002:map": "mapping",
 }
 _SURROGATE: Final = re.compile("[\ud800-\udfff]")
-_VARIABLE: Final = re.compile(r"\$\{([0-9A-Za-z_]*)")
 
 
 def _kind(node: Node) -> str:
@@ -388,7 +504,7 @@ def _given(node: Node, scope: Scope, wanted: type[N], words: str) -> N | None:
         pass
     elif not isinstance(node, wanted):
         hint = slip(node) if wanted is not ScalarNode else ""
-        scope.problem(node.mark, f"should be {words}, but this is a {kind}{hint}")
+        scope.problem(node.mark, f"should be {words}, but this is a {kind}{hint}", "type")
     elif isinstance(node, ScalarNode) and (reason := typographic(node) or _unusable(node.text)):
         scope.problem(node.mark, reason)
     else:
@@ -398,10 +514,6 @@ def _given(node: Node, scope: Scope, wanted: type[N], words: str) -> N | None:
 
 def _unusable(text: str) -> str | None:
     """Why a scalar of this text cannot be taken as it stands."""
-    if (found := _VARIABLE.search(text)) and "}" in text[found.end() :]:
-        # Only the name is shown: what else stands in the braces may be a password.
-        name = quoted(f"${{{found[1]}}}")
-        return f"{name}: variables are not supported yet; write the value itself"
     if not text.isascii() and _SURROGATE.search(text):
         return "half of a surrogate pair stands for no character"
     return None

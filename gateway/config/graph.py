@@ -2,31 +2,32 @@
 
 Strategy
     First each document is decoded on its own.  Then references are followed from the Entrypoint, as AILERON
-    does: a resource that nothing refers to may itself refer to nothing that exists.
+    does: only what something refers to is ever built, and once, however often it is referred to.
 
 Rules
     * One cause, one message: where a document could not be told apart (broken YAML, an unknown kind, a wrong
       name), whatever is missing may be that document, so nothing is called missing.
-    * Where the load fails anyway because of references, those of the unreachable resources are checked as
-      well, so that nobody meets them one by one.
+    * What is wrong with a resource that nothing refers to, and would be found only while it is built, is a
+      warning.
 """
 
 import itertools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Final, TypeVar
 
 from gateway.config.addresses import Upstream, parse_addr
-from gateway.config.decoding import Scope, entries, is_empty, is_null, text
-from gateway.config.documents import Document, MappingNode, Node, ScalarNode, read
-from gateway.config.problems import ConfigError, Mark, Problem, did_you_mean, escaped, quoted
+from gateway.config.decoding import Scope, Text, entries, is_empty, is_null
+from gateway.config.documents import Document, MappingNode, Node, ScalarNode
+from gateway.config.problems import Mark, Problem, did_you_mean, escaped, quoted
 from gateway.config.resources import (
     API_VERSION,
     DECODERS,
     KINDS,
-    LATER_KINDS,
+    OTHER_KINDS,
     Entrypoint,
+    ErrorHandler,
+    HTTPHandler,
     HTTPServer,
     Reference,
     Resource,
@@ -34,10 +35,17 @@ from gateway.config.resources import (
     label,
 )
 
-R = TypeVar("R", Entrypoint, HTTPServer, ReverseProxyHandler)
+R = TypeVar("R", bound=Resource)
+
+Handler = ReverseProxyHandler | HTTPHandler
+
+HANDLERS: Final[tuple[type[Handler], ...]] = (ReverseProxyHandler, HTTPHandler)
 
 Id = tuple[str, str, str, str]
 """apiVersion, kind, namespace, name."""
+
+DEFAULT_ERROR_HANDLER: Final = "__default__"
+"""What `metadata.errorHandler` says of the Entrypoint's defaultErrorHandler."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,10 +55,41 @@ class Config:
     resources: dict[Id, Resource]
     servers: tuple[HTTPServer, ...]
     """The Entrypoint's runners, in its order, each once."""
+    used: frozenset[Id]
+    """The resources that the Entrypoint leads to, itself included."""
+
+    @property
+    def entrypoint(self) -> Entrypoint:
+        """Where the gateway begins."""
+        return next(each for each in self.resources.values() if isinstance(each, Entrypoint))
 
     def resolve(self, reference: Reference) -> Resource:
         """What `reference` means.  Raises KeyError where it leads nowhere, which none from a server does."""
-        return self.resources[_target(reference)]
+        return self.resources[target_of(reference)]
+
+    def handler(self, reference: Reference | None) -> Handler:
+        """The handler that `reference`, which comes from a server, means."""
+        assert reference is not None  # link has checked it
+        found = self.resolve(reference)
+        assert isinstance(found, Handler)  # as above
+        return found
+
+    def proxy(self, reference: Reference | None) -> ReverseProxyHandler:
+        """The ReverseProxyHandler that answers in the end, inside of any number of HTTPHandlers."""
+        found = self.handler(reference)
+        return found if isinstance(found, ReverseProxyHandler) else self.proxy(found.spec.handler)
+
+    def error_handler(self, resource: Resource) -> ErrorHandler | None:
+        """What words the errors of `resource`; None for AILERON's standard answers."""
+        name = resource.metadata.error_handler
+        reference = self.entrypoint.spec.default_error_handler
+        if name not in ("", DEFAULT_ERROR_HANDLER):
+            reference = next(
+                each for each in self.entrypoint.spec.error_handlers if _registered(each) == name
+            )
+        found = None if reference is None else self.resolve(reference)
+        assert found is None or isinstance(found, ErrorHandler)  # as above
+        return found
 
     @property
     def upstreams(self) -> tuple[Upstream, ...]:
@@ -59,31 +98,24 @@ class Config:
         for server in self.servers:
             for host in server.spec.virtual_hosts:
                 for mounted in host.handlers:
-                    handler = self.resolve(mounted.handler)
-                    assert isinstance(handler, ReverseProxyHandler)  # load has checked it
-                    for balancer in handler.spec.load_balancers:
-                        if balancer.path_matcher is not None:  # without one nothing matches
-                            found |= {each.url: None for each in balancer.upstreams if each.weight >= 0}
+                    for balancer in self.proxy(mounted.handler).spec.load_balancers:
+                        if balancer.all_path_matchers:  # without one nothing matches
+                            found |= {each.upstream: None for each in balancer.upstreams if each.weight >= 0}
         return tuple(found)
 
 
-def load(paths: Sequence[Path]) -> Config:
-    """The configuration that the files at `paths` (one at least) make together.  Raises ConfigError."""
-    readings = [read(path) for path in dict.fromkeys(paths)]
-    problems = [problem for reading in readings for problem in reading.problems]
-    documents = [document for reading in readings for document in reading.documents]
-    return link(documents, problems, files=[str(path) for path in paths])
+def link(documents: Iterable[Document], problems: list[Problem], *, files: Sequence[str]) -> Config | None:
+    """One graph of `documents`; None where an error is among `problems`, to which this one adds.
 
-
-def link(documents: Iterable[Document], problems: list[Problem], *, files: Sequence[str]) -> Config:
-    """One graph of `documents`, in reading which `problems` came up.  Raises ConfigError."""
+    `files` are those that were read, one at least.
+    """
     linker = _Linker(problems)
     for document in documents:
         linker.add(document)
     servers = linker.link(files)
-    if linker.problems:
-        raise ConfigError(linker.problems)
-    return Config(resources=linker.resources, servers=servers)
+    if any(each.severity == "error" for each in problems):
+        return None
+    return Config(resources=linker.resources, servers=servers, used=frozenset(linker.used))
 
 
 class _Linker:
@@ -92,7 +124,10 @@ class _Linker:
     def __init__(self, problems: list[Problem]) -> None:
         self.problems = problems
         self.resources: dict[Id, Resource] = {}
-        self._all_known = not problems
+        self.used: set[Id] = set()
+        self._building: dict[Id, list[Problem]] = {}
+        """What each resource would have found to be wrong once it is built."""
+        self._all_known = not any(each.severity == "error" for each in problems)
         """Whether every document could be told apart."""
 
     def add(self, document: Document) -> None:
@@ -101,20 +136,22 @@ class _Linker:
         for part in parts[1:]:
             scope = Scope(file=part.file, resource=None, problems=self.problems)
             words = "a second resource begins here; write --- on a line of its own before it"
-            scope.problem(part.root.mark, words)
+            scope.problem(part.root.mark, words, "yaml")
         for part in parts:
             self._add(part)
 
     def _add(self, document: Document) -> None:
         told = len(self.problems)
-        if (resource := _decode(document, self.problems)) is not None:
-            self._keep(resource)
+        building: list[Problem] = []
+        if (resource := _decode(document, self.problems, building)) is not None:
+            self._keep(resource, building)
         if any(not (each.field or "").startswith("spec") for each in self.problems[told:]):
             self._all_known = False
 
-    def _keep(self, resource: Resource) -> None:
-        other = self.resources.setdefault(_id(resource), resource)
+    def _keep(self, resource: Resource, building: list[Problem]) -> None:
+        other = self.resources.setdefault(id_of(resource), resource)
         if other is resource:
+            self._building[id_of(resource)] = building
             return
         mark = other.where.mark
         place = f"{escaped(other.where.file)}:{mark.line}:{mark.column}"
@@ -122,91 +159,145 @@ class _Linker:
             words = f"there can be only one Entrypoint, whatever its name; the other one stands at {place}"
         else:
             words = f"{resource.label} stands at {place} already; give one of them another metadata.name"
-        self._tell(resource, "", resource.where.of("kind"), words)
-
-    def _tell(self, resource: Resource, path: str, mark: Mark, words: str) -> None:
-        scope = Scope(file=resource.where.file, resource=resource.label, problems=self.problems, path=path)
-        scope.problem(mark, words)
+        _scope(resource, "", self.problems).problem(resource.where.of("kind"), words, "duplicate")
 
     def link(self, files: Sequence[str]) -> tuple[HTTPServer, ...]:
         """Follow every reference from the Entrypoint on; the servers to run."""
         told = len(self.problems)
-        servers = self._runners(files)
-        for server in servers:
-            self._check_handlers(server)
-        if told == 0:  # else what tells two servers or two routes apart may be what was wrong
-            self._check_addresses(servers)
-            for server in servers:
-                self._check_routes(server)
-        if len(self.problems) > told:
-            for resource in self.resources.values():
-                if isinstance(resource, HTTPServer) and not any(resource is each for each in servers):
-                    self._check_handlers(resource)
-        return servers
-
-    def _runners(self, files: Sequence[str]) -> tuple[HTTPServer, ...]:
-        """The servers that the Entrypoint runs, each once."""
         entrypoint = next((each for each in self.resources.values() if isinstance(each, Entrypoint)), None)
+        servers: tuple[HTTPServer, ...] = ()
         if entrypoint is not None:
-            role = "a runner has to be an HTTPServer"
-            found = (self._follow(entrypoint, each, HTTPServer, role) for each in entrypoint.spec.runners)
-            return tuple({_id(server): server for server in found if server is not None}.values())
-        if self._all_known:
+            servers = self._build_entrypoint(entrypoint)
+        elif self._all_known:
             words = (
                 "there is no Entrypoint; the gateway starts what the runners of one refer to"
                 if self.resources
                 else "there is no resource in it; a config begins with an Entrypoint"
             )
-            self.problems.append(Problem(file=files[0], message=words))
-        return ()
+            self.problems.append(Problem(file=files[0], message=words, rule="no-entrypoint"))
+        if told == 0:  # else what tells two servers apart may be what was wrong
+            self._check_addresses(servers)
+        for resource_id, resource in self.resources.items():
+            if resource_id not in self.used:
+                # AILERON never builds it, so its mistakes do no harm yet.
+                unbuilt = [*self._building[resource_id]]
+                self._follow_all(resource, entrypoint, unbuilt)
+                self.problems += [replace(each, severity="warning") for each in unbuilt]
+        return servers
 
-    def _check_handlers(self, server: HTTPServer) -> None:
-        for host in server.spec.virtual_hosts:
-            for mounted in host.handlers:
-                role = "a handler has to be a ReverseProxyHandler"
-                self._follow(server, mounted.handler, ReverseProxyHandler, role)
+    def _build_entrypoint(self, entrypoint: Entrypoint) -> tuple[HTTPServer, ...]:
+        self._use(entrypoint)
+        scope = _scope(entrypoint, "", self.problems)
+        spec = entrypoint.spec
+        handlers = (*filter(None, (spec.default_error_handler,)), *spec.error_handlers)
+        for reference in handlers:
+            role = "an error handler has to be an ErrorHandler"
+            if (handler := self._follow(scope, reference, (ErrorHandler,), role)) is not None:
+                self._use(handler)
+        role = "a runner has to be an HTTPServer"
+        found = (self._follow(scope, each, (HTTPServer,), role) for each in spec.runners)
+        servers = tuple({id_of(server): server for server in found if server is not None}.values())
+        for server in servers:
+            self._build(server, entrypoint)
+        return servers
 
-    def _check_routes(self, server: HTTPServer) -> None:
-        """Every route can have only one handler.
+    def _use(self, resource: Resource) -> None:
+        if id_of(resource) not in self.used:
+            self.used.add(id_of(resource))
+            self.problems += self._building[id_of(resource)]
 
-        Without patterns and hosts, which are not supported yet, each handler's route is "/".  A virtual host
-        without handlers takes that route as well: its requests get 404 (core-v1, section 4.2).
-        """
-        taken: str | None = None
-        for host in server.spec.virtual_hosts:
-            for mounted in host.handlers:
-                if taken is not None:
-                    words = f'the route "/" belongs to {taken} already'
-                    self._tell(server, mounted.where.path, mounted.where.mark, words)
-                taken = taken or mounted.where.path
-            taken = taken or f"{host.where.path} (which answers everything with 404, for want of handlers)"
+    def _build(self, resource: Resource, entrypoint: Entrypoint) -> None:
+        """Build `resource`, once, and all that it refers to."""
+        if id_of(resource) in self.used:
+            return
+        self._use(resource)
+        for handler in self._follow_all(resource, entrypoint, self.problems):
+            self._build(handler, entrypoint)
+
+    def _follow_all(
+        self, resource: Resource, entrypoint: Entrypoint | None, problems: list[Problem]
+    ) -> list[Handler]:
+        """The handlers that `resource` refers to; what is wrong with its references goes to `problems`."""
+        self._check_error_handler(resource, entrypoint, problems)
+        match resource:
+            case HTTPServer():
+                mounted = [each for host in resource.spec.virtual_hosts for each in host.handlers]
+            case HTTPHandler():
+                mounted = [resource.spec]
+            case _:
+                mounted = []
+        found: list[Handler] = []
+        for each in mounted:
+            if each.handler is None:
+                path = f"{each.where.path}.handler"
+                words = "this field must be given"
+                if "handler" not in each.where.values:
+                    _scope(resource, path, problems).problem(each.where.mark, words, "required")
+                continue
+            role = "a handler has to be a ReverseProxyHandler or an HTTPHandler"
+            handler = self._follow(_scope(resource, "", problems), each.handler, HANDLERS, role)
+            if isinstance(handler, HTTPHandler) and self._leads_back(handler):
+                words = f"{handler.label} leads back to itself, so no request would ever be answered"
+                where = each.handler.where
+                _scope(resource, where.path, problems).problem(where.mark, words, "loop")
+            elif handler is not None:
+                found.append(handler)
+        return found
+
+    def _leads_back(self, handler: HTTPHandler) -> bool:
+        """Whether the handlers inside of `handler` go round in a circle."""
+        seen: set[Id] = set()
+        inner: Resource | None = handler
+        while isinstance(inner, HTTPHandler):
+            if id_of(inner) in seen:
+                return True
+            seen.add(id_of(inner))
+            inner = self.resources.get(target_of(inner.spec.handler)) if inner.spec.handler else None
+        return False
+
+    def _check_error_handler(
+        self, resource: Resource, entrypoint: Entrypoint | None, problems: list[Problem]
+    ) -> None:
+        name = resource.metadata.error_handler
+        listed = [_registered(each) for each in entrypoint.spec.error_handlers] if entrypoint else []
+        if entrypoint is None or name in ("", DEFAULT_ERROR_HANDLER, *listed):
+            return
+        hint = did_you_mean(name, listed) or (f"; {_some(listed)} is there" if listed else "")
+        words = f"{quoted(name)} is not among errorHandlers of the Entrypoint{hint}"
+        mark = resource.metadata.where.of("error_handler")
+        _scope(resource, "metadata.errorHandler", problems).problem(mark, words, "reference")
 
     def _check_addresses(self, servers: Sequence[HTTPServer]) -> None:
         """No two servers can listen at one address, unless the system chooses their ports."""
-        taken: dict[tuple[str | None, int], HTTPServer] = {}
+        taken: dict[object, HTTPServer] = {}
         for server in servers:
-            address = parse_addr(server.spec.addr)
-            other = taken.setdefault(address, server)
-            if other is not server and address[1] != 0:
-                words = f"{quoted(server.spec.addr)} is where {other.label} listens already"
-                self._tell(server, "spec.addr", server.spec.where.of("addr"), words)
+            address = parse_addr(server.spec.address)
+            key = address.path or (address.host, address.port)
+            other = taken.setdefault(key, server)
+            if other is not server and (address.path or address.port):
+                words = f"{quoted(server.spec.address)} is where {other.label} listens already"
+                _scope(server, "spec.addr", self.problems).problem(
+                    server.spec.where.of("addr"), words, "address"
+                )
 
-    def _follow(self, owner: Resource, reference: Reference, wanted: type[R], role: str) -> R | None:
-        """What `reference` of `owner` means, where it is a `wanted`; tells why it is not."""
+    def _follow(self, owner: Scope, reference: Reference, wanted: tuple[type[R], ...], role: str) -> R | None:
+        """What `reference` of `owner` means, where it is one of `wanted`; tells why it is not."""
         where = reference.where
-        found = self.resources.get(_target(reference))
+        found = self.resources.get(target_of(reference))
         if isinstance(found, wanted):
             return found
         if reference.api_version != API_VERSION:
-            words = _unknown_group(reference.api_version)
-            self._tell(owner, f"{where.path}.apiVersion", where.of("api_version"), words)
+            place, mark, words = "apiVersion", where.of("api_version"), _unknown_group(reference.api_version)
         elif reference.kind not in KINDS:
-            self._tell(owner, f"{where.path}.kind", where.of("kind"), _unknown_kind(reference.kind))
-        elif KINDS[reference.kind] is not wanted:
-            self._tell(owner, f"{where.path}.kind", where.of("kind"), f"{role}, not: {reference.kind}")
+            place, mark, words = "kind", where.of("kind"), _unknown_kind(reference.kind)
+        elif KINDS[reference.kind] not in wanted:
+            place, mark, words = "kind", where.of("kind"), f"{role}, not: {reference.kind}"
         elif self._all_known:
-            words = self._missing(reference)
-            self._tell(owner, where.path, where.of("name", "namespace", "kind"), words)
+            place, mark, words = "", where.of("name", "namespace", "kind"), self._missing(reference)
+        else:
+            return None
+        scope = replace(owner, path=where.path)
+        (scope.at(place) if place else scope).problem(mark, words, "reference")
         return None
 
     def _missing(self, reference: Reference) -> str:
@@ -225,11 +316,23 @@ class _Linker:
         return f"there is no {wanted}{hint or f'; there is {_some([each.label for each in there])}'}"
 
 
-def _target(reference: Reference) -> Id:
+def _scope(resource: Resource, path: str, problems: list[Problem]) -> Scope:
+    """The field at `path` of `resource`, whose problems go to `problems`."""
+    return Scope(file=resource.where.file, resource=resource.label, problems=problems, path=path)
+
+
+def _registered(reference: Reference) -> str:
+    """The name by which a resource refers to an error handler that the Entrypoint lists."""
+    return f"{reference.api_version}/{reference.kind}/{reference.namespace}/{reference.name}"
+
+
+def target_of(reference: Reference) -> Id:
+    """The id of what `reference` means."""
     return _key(reference.api_version, reference.kind, reference.namespace, reference.name)
 
 
-def _id(resource: Resource) -> Id:
+def id_of(resource: Resource) -> Id:
+    """The id of `resource`."""
     return _key(resource.api_version, resource.kind, resource.metadata.namespace, resource.metadata.name)
 
 
@@ -274,10 +377,10 @@ def _parted(document: Document) -> list[Document]:
     return [replace(document, root=each) for each in roots]
 
 
-def _decode(document: Document, problems: list[Problem]) -> Resource | None:
+def _decode(document: Document, problems: list[Problem], building: list[Problem]) -> Resource | None:
     """The resource in `document`, where it is one that is supported; tells why it is not."""
     root = document.root
-    scope = Scope(file=document.file, resource=None, problems=problems)
+    scope = Scope(file=document.file, resource=None, problems=problems, building=building)
     if is_null(root):
         return None  # between two lines "---" may stand nothing
     if not isinstance(root, MappingNode):
@@ -294,8 +397,8 @@ def _decode(document: Document, problems: list[Problem]) -> Resource | None:
         else:
             scope.problem(root.mark, f"{' and '.join(map(quoted, missing))} must be given")
         return None
-    api_version = text(top["apiVersion"][1], scope.at("apiVersion"))
-    kind = text(top["kind"][1], scope.at("kind"))
+    api_version = Text()(top["apiVersion"][1], scope.at("apiVersion"))
+    kind = Text()(top["kind"][1], scope.at("kind"))
     if api_version is None or kind is None:
         return None
     if api_version != API_VERSION:
@@ -304,18 +407,18 @@ def _decode(document: Document, problems: list[Problem]) -> Resource | None:
     if kind not in DECODERS:
         scope.at("kind").problem(top["kind"][1].mark, _unknown_kind(kind))
         return None
-    return DECODERS[kind](root, scope)
+    return DECODERS[kind](root, replace(scope, root=KINDS[kind]))
 
 
 def _label(top: dict[str, tuple[Mark, Node]], quiet: Scope) -> str | None:
     """What to call the resource with these fields, as far as they can be read."""
-    kind = text(top["kind"][1], quiet) if "kind" in top else None
+    kind = Text()(top["kind"][1], quiet) if "kind" in top else None
     if kind is None:
         return None
     metadata = top["metadata"][1] if "metadata" in top else None
     names = entries(metadata, quiet, _METADATA) if isinstance(metadata, MappingNode) else {}
     namespace, name = (
-        (text(names[each][1], quiet) if each in names else None) or "default"
+        (Text()(names[each][1], quiet) if each in names else None) or "default"
         for each in ("namespace", "name")
     )
     return quoted(label(kind, namespace, name), marks="")
@@ -329,9 +432,9 @@ def _unknown_group(api_version: str) -> str:
 
 
 def _unknown_kind(kind: str) -> str:
-    if kind in LATER_KINDS:
-        return f"{kind} is a kind of core/v1 that this gateway does not support yet"
-    hint = did_you_mean(kind, (*KINDS, *LATER_KINDS)) or f"; {_some(list(KINDS))} are"
+    if kind in OTHER_KINDS:
+        return f"{kind} is a kind of core/v1 that only AILERON has; {_some(list(KINDS))} are known here"
+    hint = did_you_mean(kind, (*KINDS, *OTHER_KINDS)) or f"; {_some(list(KINDS))} are"
     return f"{quoted(kind)} is not a kind of core/v1{hint}"
 
 

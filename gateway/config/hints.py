@@ -1,7 +1,8 @@
 """What was probably meant by a value that cannot be what it is.  Empty where nothing is known."""
 
+import itertools
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 from gateway.config.documents import MappingNode, Node, ScalarNode, SequenceNode
@@ -36,11 +37,36 @@ def slip(node: Node) -> str:
 
 
 def unknown_field(
-    name: str, allowed: Iterable[str], later: Collection[str], deeper: Mapping[str, str]
+    name: str, allowed: Iterable[str], path: str, elsewhere: Mapping[str, tuple[str, ...]]
 ) -> str:
-    """Said of a field `name` that is not among those `allowed`; `later` and `deeper` as in `Message`."""
-    if name in deeper:
-        place = deeper[name]
-        return f"{quoted(name)} is a field of core/v1, in {place}, that this gateway does not support yet"
-    supported = [each for each in allowed if each not in later]
-    return f"unknown field{did_you_mean(name, supported, later=(*later, *deeper))}"
+    """Said of a field `name` of the message at `path` (`spec.loadBalancers[0]`), which has those `allowed`.
+
+    `elsewhere` tells of the names of all fields of the resource in which messages they stand
+    (`spec.loadBalancers[].pathMatcher`).
+    """
+    here = re.sub(r"\[\d+\]", "[]", path)
+    homes = elsewhere.get(name, ())
+    if inner := [home for home in homes if _below(home, here)]:
+        nearest = min(inner, key=lambda home: home.count("."))
+        return (
+            f"unknown field; {quoted(name)} belongs into {quoted(nearest[len(here) :].lstrip('.'), marks='')}"
+        )
+    if hint := did_you_mean(name, allowed):
+        return f"unknown field{hint}"
+    if homes:
+        nearest = max(homes, key=lambda home: (_shared(home, here), -home.count(".")))
+        place = f"belongs into {quoted(nearest, marks='')}" if nearest else "stands at the top, beside kind"
+        return f"unknown field; {quoted(name)} {place}"
+    below = [each for each, places in elsewhere.items() if any(_below(home, here) for home in places)]
+    return f"unknown field{did_you_mean(name, below)}"
+
+
+def _below(home: str, here: str) -> bool:
+    """Whether the message at `home` stands somewhere in the one at `here`."""
+    return home != here and (not here or home.startswith((f"{here}.", f"{here}[")))
+
+
+def _shared(one: str, other: str) -> int:
+    """How many steps down two paths go together."""
+    steps = zip(one.split("."), other.split("."), strict=False)
+    return len(list(itertools.takewhile(lambda pair: pair[0] == pair[1], steps)))

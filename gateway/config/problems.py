@@ -89,20 +89,13 @@ def escaped(text: str) -> str:
     return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)
 
 
-def did_you_mean(word: str, candidates: Iterable[str], *, later: Iterable[str] = ()) -> str:
-    """`; did you mean "…"?` where one of `candidates` is close to `word`, else the empty string.
-
-    `later` are candidates as well, of which the hint says that they are not supported yet.
-    """
-    return "" if len(word) > _QUOTED_MAX else _hint(word, tuple(candidates), tuple(later))
+def did_you_mean(word: str, candidates: Iterable[str]) -> str:
+    """`; did you mean "…"?` where one of `candidates` is close to `word`, else the empty string."""
+    return "" if len(word) > _QUOTED_MAX else _hint(word, tuple(candidates))
 
 
 @functools.lru_cache(maxsize=1024)  # aliases can repeat a mistake thousands of times
-def _hint(word: str, candidates: tuple[str, ...], later: tuple[str, ...]) -> str:
-    by_folded = {candidate.casefold(): candidate for candidate in (*later, *candidates)}
+def _hint(word: str, candidates: tuple[str, ...]) -> str:
+    by_folded = {candidate.casefold(): candidate for candidate in candidates}
     close = difflib.get_close_matches(word.casefold(), by_folded, n=1)
-    if not close:
-        return ""
-    meant = by_folded[close[0]]
-    caveat = " (which this gateway does not support yet)" if meant in later else ""
-    return f"; did you mean {quoted(meant)}{caveat}?"
+    return f"; did you mean {quoted(by_folded[close[0]])}?" if close else ""

@@ -130,7 +130,7 @@ class _Listener:
     @classmethod
     async def open(cls, config: Config, server: HTTPServer, proxy: Proxy) -> "_Listener":
         """Bind the server's address.  Raises ListenError."""
-        sockets = await _bind(server.spec.addr)
+        sockets = await _bind(server.spec.address)
         handler = Handler(proxy, Router(config, server), scheme="http")
         web_server = web.Server(
             handler,
@@ -179,7 +179,8 @@ class _Listener:
 
 async def _bind(addr: str) -> list[socket.socket]:
     """Sockets bound to every address that `addr` means.  Raises ListenError."""
-    host, port = parse_addr(addr)
+    listening = parse_addr(addr)
+    host, port = listening.host, listening.port
     try:
         if host is None:
             dual = socket.has_dualstack_ipv6()

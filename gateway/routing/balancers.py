@@ -14,7 +14,7 @@ class RoundRobin:
     """
 
     def __init__(self, specs: Iterable[UpstreamSpec]) -> None:
-        self._turns = [(each.url, max(1, each.weight)) for each in specs if each.weight >= 0]
+        self._turns = [(each.upstream, max(1, each.weight)) for each in specs if each.weight >= 0]
         self._turn = 0
         self._used = 0
 

@@ -49,7 +49,11 @@ def loaded(content: str | bytes) -> Config:
     """What a file config.yaml with this content stands for.  Raises ConfigError."""
     data = content.encode("utf-8", "surrogatepass") if isinstance(content, str) else content
     reading = parse("config.yaml", data)
-    return link(reading.documents, list(reading.problems), files=["config.yaml"])
+    problems = list(reading.problems)
+    config = link(reading.documents, problems, files=["config.yaml"])
+    if config is None:
+        raise ConfigError(problems)
+    return config
 
 
 def told(content: str | bytes) -> list[str]:
