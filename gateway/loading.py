@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gateway.config import Config, ConfigError, Problem, link
-from gateway.config.documents import read
+from gateway.config.documents import read_all
 from gateway.config.problems import tidy
 
 
@@ -24,10 +24,9 @@ class Loading:
 
 def inspect(paths: Sequence[Path], environment: MutableMapping[str, str]) -> Loading:
     """Load the config that the files at `paths` (one at least) make together."""
-    readings = [read(path) for path in dict.fromkeys(paths)]
-    problems = [problem for reading in readings for problem in reading.problems]
-    documents = [document for reading in readings for document in reading.documents]
-    config = link(documents, problems, files=[str(path) for path in paths])
+    reading = read_all(paths, environment)
+    problems = list(reading.problems)
+    config = link(reading.documents, problems, files=[str(path) for path in paths])
     return Loading(config=config, problems=tidy(problems))
 
 

@@ -1,72 +1,49 @@
 """Files → YAML documents, as trees of nodes that know where they stand.
 
 Strategy
-    PyYAML's scanner and parser turn the text into events, which they do without recursion.  The tree is
-    built here, because its size, its depth and its aliases have to be bounded while it grows, and because
-    duplicate keys, tags and merge keys must survive until somebody can name the resource they are in.
+    A path is a file or a directory of files.  Each file is cut into documents first, by YAML's own rules
+    and before anything is replaced in it, as AILERON does: so no variable's value begins a document.  A
+    document with variables is then read once more, with their values in place.
 
 Rules
-    * Positions come from character indices, not from PyYAML's line numbers, for which NEL and LS end a
-      line as well: a position is what an editor shows.
     * A document that cannot be parsed is one problem; reading goes on at the next `---`, which YAML lets
       stand at the start of a line for nothing else (YAML 1.2, section 9.1.2).
-    * An alias is the node that it stands for, shared, never copied.  The budget counts it in full, so that
-      whoever walks a tree meets at most `NODES_MAX` nodes.
-    * Nothing but `read` touches a file.
+    * What says which resource a document is, apiVersion and kind, cannot come from a variable.
+    * JSON is checked by JSON's own rules, then read as the YAML that it is.
+    * Nothing but `read_all` touches a file.
 """
 
-import bisect
 import codecs
-import itertools
+import json
+import os
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, MutableMapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-import yaml
+from gateway.config.composing import (
+    BrokenError,
+    Composer,
+    Expanded,
+    MappingNode,
+    Node,
+    ScalarNode,
+    SequenceNode,
+    Text,
+)
+from gateway.config.problems import Problem, quoted
+from gateway.config.substitution import Remark, UnusableError, substitute
+from gateway.config.syntax import explain_json
 
-from gateway.config.problems import Mark, Problem, did_you_mean, quoted
-from gateway.config.syntax import Complaint, explain
+__all__ = ["Document", "MappingNode", "Node", "Reading", "ScalarNode", "SequenceNode", "parse", "read_all"]
 
 BYTES_MAX: Final = 1 << 20
 """A file may have this many bytes."""
-NODES_MAX: Final = 50_000
-"""A document may have this many nodes, each alias counted as all that it stands for."""
-DEPTH_MAX: Final = 64
-"""Collections may stand in collections this deep; the deepest that core/v1 has is 12."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class ScalarNode:
-    """A single value, not yet interpreted."""
-
-    text: str
-    plain: bool
-    """Without quotes, so that it may be a number, a boolean or null."""
-    tag: str | None
-    mark: Mark
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class SequenceNode:
-    """A list."""
-
-    items: "tuple[Node, ...]"
-    tag: str | None
-    mark: Mark
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class MappingNode:
-    """Keys and values in the order of the file; duplicates and merge keys are still among them."""
-
-    entries: "tuple[tuple[Node, Node], ...]"
-    tag: str | None
-    mark: Mark
-
-
-Node = ScalarNode | SequenceNode | MappingNode
+DOCUMENTS_MAX: Final = 1000
+"""A file may have this many documents."""
+SUFFIXES: Final = (".json", ".yaml", ".yml")
+"""What the names of config files end in."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,36 +56,79 @@ class Document:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reading:
-    """What a file holds, as far as it could be read."""
+    """What files hold, as far as they could be read."""
 
     documents: tuple[Document, ...] = ()
     problems: tuple[Problem, ...] = ()
+    """Errors and warnings."""
+    files: tuple[str, ...] = ()
+    """Those that were read, or tried, in their order."""
+    sources: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """The lines of each file, for messages to show."""
 
 
-def read(path: Path) -> Reading:
-    """The documents of the file at `path`; everything that can go wrong is among the problems."""
-    file = str(path)
+def read_all(paths: Sequence[Path], environment: MutableMapping[str, str]) -> Reading:
+    """The documents of the files at `paths`; everything that can go wrong is among the problems.
+
+    A directory stands for those of its own files whose names end as config files' do, by name.  A file is
+    read once, however often it is named.  Variables come from `environment`, and `${NAME:=word}` writes
+    into it.
+    """
+    problems: list[Problem] = []
+    files: dict[str, None] = {}
+    for path in paths:
+        files |= dict.fromkeys(_files(path, problems))
+    documents: list[Document] = []
+    sources: dict[str, Sequence[str]] = {}
+    for file in files:
+        data = _read(file, problems)
+        if data is not None:
+            reading = parse(file, data, environment)
+            documents += reading.documents
+            problems += reading.problems
+            sources |= reading.sources
+    return Reading(documents=tuple(documents), problems=tuple(problems), files=tuple(files), sources=sources)
+
+
+def _files(path: Path, problems: list[Problem]) -> Iterator[str]:
+    """The config files that `path` means."""
+    name = os.path.normpath(path)
     try:
-        with path.open("rb") as stream:
-            data = stream.read(BYTES_MAX + 1)
+        if path.is_dir():
+            found = sorted(each.name for each in path.iterdir() if each.suffix in SUFFIXES and each.is_file())
+            if not found:
+                words = "this directory has no file whose name ends in .yaml, .yml or .json"
+                problems.append(Problem(file=name, message=words, severity="warning", rule="no-file"))
+            yield from (str(Path(name) / each) for each in found)
+            return
+    except (OSError, ValueError):  # ValueError: a path with a NUL character
+        pass  # reading it will tell
+    if path.suffix in SUFFIXES or not path.exists():
+        yield name
+    else:
+        words = "this file is passed over: the name of a config file ends in .yaml, .yml or .json"
+        problems.append(Problem(file=name, message=words, severity="warning", rule="ignored-file"))
+
+
+def _read(file: str, problems: list[Problem]) -> bytes | None:
+    try:
+        with Path(file).open("rb") as stream:
+            return stream.read(BYTES_MAX + 1)
     except FileNotFoundError:
-        return _unreadable(file, "there is no such file")
-    except (OSError, ValueError) as error:  # ValueError: a path with a NUL character
-        if isinstance(error, IsADirectoryError) or path.is_dir():  # Windows says "permission denied"
-            return _unreadable(file, "this is a directory, which is not supported yet; name a file in it")
-        reason = getattr(error, "strerror", None) or str(error)
-        return _unreadable(file, f"the file cannot be read: {reason}")
-    if path.suffix not in (".yaml", ".yml"):
-        later = "; JSON is not supported yet" if path.suffix == ".json" else ""
-        return _unreadable(file, f"the name of a config file ends in .yaml or .yml{later}")
-    return parse(file, data)
+        words = "there is no such file"
+    except (OSError, ValueError) as error:
+        words = (
+            f"the file cannot be read: {(error.strerror if isinstance(error, OSError) else None) or error}"
+        )
+    problems.append(Problem(file=file, message=words, rule="unreadable"))
+    return None
 
 
 def _unreadable(file: str, message: str) -> Reading:
-    return Reading(problems=(Problem(file=file, message=message),))
+    return Reading(problems=(Problem(file=file, message=message, rule="unreadable"),))
 
 
-def parse(file: str, data: bytes) -> Reading:
+def parse(file: str, data: bytes, environment: MutableMapping[str, str] | None = None) -> Reading:
     """The documents in `data`, the content of `file` (which is only named, never opened)."""
     if len(data) > BYTES_MAX:
         return _unreadable(file, f"the file has more than {BYTES_MAX >> 20} MiB, which no config needs")
@@ -118,21 +138,22 @@ def parse(file: str, data: bytes) -> Reading:
         data = data.removeprefix(codecs.BOM_UTF8)
         text = data.decode()
     except UnicodeDecodeError as error:
-        before = _Text(data[: error.start].decode())
-        return Reading(
-            problems=(
-                before.problem(
-                    file,
-                    len(before.text),
-                    f"the byte 0x{data[error.start]:02X} is not UTF-8; save the file as UTF-8",
-                ),
-            )
-        )
-    source = _Text(text)
+        before = Text(data[: error.start].decode())
+        words = f"the byte 0x{data[error.start]:02X} is not UTF-8; save the file as UTF-8"
+        return Reading(problems=(before.problem(file, len(before.text), words),))
+    source = Text(text)
+    sources = {file: source.lines()}
     if found := _UNPRINTABLE.search(text):
         message = f"the control character U+{ord(found[0]):04X} is not allowed in YAML; remove it"
-        return Reading(problems=(source.problem(file, found.start(), message),))
-    return _parse_documents(file, source)
+        return Reading(problems=(source.problem(file, found.start(), message),), sources=sources)
+    if file.endswith(".json"):
+        if problem := _broken_json(file, source):
+            return Reading(problems=(problem,), sources=sources)
+        # Between JSON's tokens may stand tabs, which YAML knows less well; in its strings stand none.
+        source = Text(text.replace("\t", " "))
+    reader = _Reader(file, source, {} if environment is None else environment)
+    reader.read()
+    return Reading(documents=tuple(reader.documents), problems=tuple(reader.problems), sources=sources)
 
 
 _UNPRINTABLE: Final = re.compile(
@@ -142,204 +163,137 @@ _UNPRINTABLE: Final = re.compile(
 
 _DOCUMENT_START: Final = re.compile(r"^---(?=\s|\Z)", re.MULTILINE)
 
+_BETWEEN_BRACKETS: Final = re.compile(r"[\[{][^#]*?(\$\{[^}\s]*\}?)")
+
 _BROKEN_MAX: Final = 20
 """After so many broken documents a file is no config."""
 
 
-class _Text:
-    """The text of a file, and where each of its characters stands."""
-
-    def __init__(self, text: str) -> None:
-        self.text = text
-        self._starts = [0, *(found.end() for found in re.finditer(r"\r\n|\n|\r", text))]
-
-    def mark(self, index: int) -> Mark:
-        line = bisect.bisect_right(self._starts, index)
-        return Mark(line=line, column=index - self._starts[line - 1] + 1)
-
-    def lines(self) -> list[str]:
-        return [self.text[a:b].rstrip("\r\n") for a, b in itertools.pairwise((*self._starts, len(self.text)))]
-
-    def problem(self, file: str, index: int, message: str) -> Problem:
-        mark = self.mark(index)
-        return Problem(file=file, line=mark.line, column=mark.column, message=message)
-
-
-class _BrokenError(Exception):
-    """A document that cannot be read any further."""
-
-    def __init__(self, message: str, *, at: Mark, noticed: int) -> None:
-        super().__init__(message)
-        self.at = at
-        """The place to show."""
-        self.noticed = noticed
-        """The index in the file up to which the parser has come."""
-
-
-def _parse_documents(file: str, source: _Text) -> Reading:
-    documents: list[Document] = []
-    problems: list[Problem] = []
-    start = 0
-    while len(problems) < _BROKEN_MAX:
+def _broken_json(file: str, source: Text) -> Problem | None:
+    """What is wrong with a JSON file, each document by itself."""
+    starts = [found.start() for found in _DOCUMENT_START.finditer(source.text)]
+    for start, end in zip([0, *starts], [*starts, len(source.text)], strict=True):
+        text = source.text[start:end]
+        marker = 3 if text.startswith("---") else 0
+        if not text[marker:].strip():
+            continue
         try:
-            for root in _Composer(source, start).roots():
-                documents.append(Document(file=file, root=root))  # noqa: PERF401  (those before a broken one count)
-            break
-        except _BrokenError as broken:
-            at = broken.at
-            problems.append(Problem(file=file, line=at.line, column=at.column, message=str(broken)))
-            following = _DOCUMENT_START.search(source.text, max(broken.noticed, start + 1))
-            if following is None:
+            json.loads(text[marker:])
+        except json.JSONDecodeError as error:
+            at, words = explain_json(error)
+            return source.problem(file, start + marker + at, words, "json")
+        except RecursionError:
+            return source.problem(file, start, "lists and mappings are nested far too deep", "json")
+        except ValueError as error:  # a number of thousands of digits
+            return source.problem(file, start, str(error).partition(":")[0], "json")
+    return None
+
+
+class _Reader:
+    """Reads the documents of one file."""
+
+    def __init__(self, file: str, source: Text, environment: MutableMapping[str, str]) -> None:
+        self._file, self._source, self._environment = file, source, environment
+        self.documents: list[Document] = []
+        self.problems: list[Problem] = []
+
+    def read(self) -> None:
+        """Read all of them."""
+        found: list[tuple[int, Node]] = []
+        start = 0
+        while len(self.problems) < _BROKEN_MAX:
+            try:
+                for begins, root in Composer(self._source, start).roots():
+                    found.append((begins, root))
+                    if len(found) > DOCUMENTS_MAX:
+                        words = f"the file has more than {DOCUMENTS_MAX} documents, which no config needs"
+                        self.problems.append(self._source.problem(self._file, begins, words))
+                        return
                 break
-            start = following.start()
-    return Reading(documents=tuple(documents), problems=tuple(problems))
+            except BrokenError as broken:
+                self._tell(broken, variables="${" in self._line(broken.at.line))
+                following = _DOCUMENT_START.search(self._source.text, max(broken.noticed, start + 1))
+                if following is None:
+                    break
+                start = following.start()
+        begins = 0  # what stands above the first document belongs to it
+        for index, (at, root) in enumerate(found):
+            following = _DOCUMENT_START.search(self._source.text, at + 1)
+            ends = following.start() if following else len(self._source.text)
+            if index + 1 < len(found):
+                ends = min(ends, found[index + 1][0])
+            self._add(root, begins if index == 0 and not self.problems else at, ends)
 
-
-@dataclass(frozen=True, slots=True)
-class _Composed:
-    """A node with its measures."""
-
-    node: Node
-    size: int
-    """Nodes in it, itself included, aliases in full."""
-    height: int
-    """Collections on the longest way down, itself included."""
-
-
-class _Composer:
-    """Builds the documents of `source` from the index `start` on."""
-
-    def __init__(self, source: _Text, start: int) -> None:
-        self._source = source
-        self._start = start
-        self._loader = yaml.SafeLoader(source.text[start:])
-        self._anchors: dict[str, _Composed | None] = {}
-        self._size = 0
-        self._brackets: list[int] = []
-        """Where those stand that are open."""
-        self._quoted: yaml.ScalarEvent | None = None
-        """The last value in quotes."""
-
-    def roots(self) -> Iterator[Node]:
-        """The root of each document; raises _BrokenError where one cannot be read."""
-        while not isinstance(event := self._event(), yaml.StreamEndEvent):
-            if isinstance(event, yaml.DocumentStartEvent):
-                self._anchors.clear()
-                self._size = 0
-                self._brackets.clear()
-                root = self._compose(self._event(), depth=0).node
-                self._event()  # the end of the document, which may not be one
-                yield root
-
-    def _event(self) -> yaml.Event:
+    def _add(self, root: Node, begins: int, end: int) -> None:
+        text = self._source.text[begins:end]
+        if "${" not in text:
+            self.documents.append(Document(file=self._file, root=root))
+            return
+        if self._says_what_by_variables(root):
+            return
         try:
-            event: yaml.Event = self._loader.get_event()  # type: ignore[no-untyped-call]  # its stub's gap
-        except yaml.MarkedYAMLError as error:
-            raise self._broken(error) from None
-        except (ValueError, OverflowError):
-            # Numbers in escapes ("\UFFFFFFFF") and in %YAML directives reach chr() and int() unchecked.
-            here = self._start + self._loader.index
-            raise self._refused("this number stands for no character", here) from None
-        return event
+            substituted, remarks = substitute(text, self._environment)
+        except UnusableError as error:
+            self._note(error.remarks, begins)
+            return
+        self._note(remarks, begins)
+        expanded = Expanded(self._source, begins, substituted)
+        try:
+            roots = [each for _, each in Composer(expanded, 0).roots()]
+        except BrokenError as broken:
+            self._tell(broken, variables=True)
+            return
+        if len(roots) == 1:
+            self.documents.append(Document(file=self._file, root=roots[0]))
+        else:
+            words = "the value of a variable in this document begins a new one; it has to stay inside"
+            self.problems.append(self._source.problem(self._file, begins, words, "variable"))
 
-    def _broken(self, error: yaml.MarkedYAMLError) -> _BrokenError:
-        noticed = self._index(error.problem_mark or self._loader.get_mark())
-        began = self._index(error.context_mark) if error.context_mark else noticed
-        if error.context == "while parsing a flow node" and self._brackets:
-            began = self._brackets[-1]
-        complaint = Complaint(
-            problem=error.problem or "",
-            context=error.context or "",
-            found=self._source.text[noticed : noticed + 1],
-            lines=self._source.lines(),
-            began=self._source.mark(began),
-            noticed=self._source.mark(noticed),
-            quotes=self._last_quotes(),
+    def _says_what_by_variables(self, root: Node) -> bool:
+        """Tell of variables in apiVersion and kind, which AILERON reads before it replaces any."""
+        told = len(self.problems)
+        for key, value in root.entries if isinstance(root, MappingNode) else ():
+            named = isinstance(key, ScalarNode) and key.text in ("apiVersion", "APIVersion", "kind", "Kind")
+            if named and isinstance(value, ScalarNode) and "${" in value.text:
+                words = f"{key.text} cannot come from a variable; write the value itself"  # type: ignore[union-attr]  # named says that it is a scalar
+                mark = value.mark
+                self.problems.append(
+                    Problem(
+                        file=self._file,
+                        line=mark.line,
+                        column=mark.column,
+                        field=key.text,  # type: ignore[union-attr]  # as above
+                        message=words,
+                        rule="variable",
+                    )
+                )
+        return len(self.problems) > told
+
+    def _note(self, remarks: Sequence[Remark], begins: int) -> None:
+        for remark in remarks:
+            mark = self._source.mark(begins + remark.at)
+            self.problems.append(
+                Problem(
+                    file=self._file,
+                    line=mark.line,
+                    column=mark.column,
+                    message=remark.message,
+                    severity="warning" if remark.warning else "error",
+                    rule="unset-variable" if remark.warning else "variable",
+                )
+            )
+
+    def _tell(self, broken: BrokenError, *, variables: bool) -> None:
+        line = self._line(broken.at.line)
+        words = str(broken)
+        if variables and (found := _BETWEEN_BRACKETS.search(line)):
+            words = (
+                f'a variable between brackets has to stand in quotes, as in "{quoted(found[1], marks="")}"'
+            )
+        at = broken.at
+        self.problems.append(
+            Problem(file=self._file, line=at.line, column=at.column, message=words, rule="yaml")
         )
-        at, message = explain(complaint)
-        return _BrokenError(message, at=at, noticed=noticed)
 
-    def _last_quotes(self) -> tuple[Mark, Mark] | None:
-        """Both ends of the last value in quotes, whether the parser has taken it from the scanner or not."""
-        waiting = [each for each in self._loader.tokens if getattr(each, "style", None) in ("'", '"')]
-        last = waiting[-1] if waiting else self._quoted
-        if last is None:
-            return None
-        opened, closed = self._index(last.start_mark), self._index(last.end_mark) - 1
-        return self._source.mark(opened), self._source.mark(closed)
-
-    def _refused(self, message: str, at: int) -> _BrokenError:
-        return _BrokenError(message, at=self._source.mark(at), noticed=at)
-
-    def _index(self, mark: Any) -> int:
-        return self._start + int(mark.index)
-
-    def _compose(self, event: yaml.Event, *, depth: int) -> _Composed:
-        """The node that begins with `event`, `depth` collections below its document."""
-        at = self._index(event.start_mark)
-        if isinstance(event, yaml.AliasEvent):
-            composed = self._aliased(event.anchor or "", at)
-            self._admit(composed.size, depth + composed.height, at)
-            return composed
-        self._admit(1, depth + isinstance(event, yaml.CollectionStartEvent), at)
-        anchor: str | None = getattr(event, "anchor", None)
-        if anchor:
-            self._anchors[anchor] = None
-        before = self._size
-        in_brackets = getattr(event, "flow_style", False)
-        if in_brackets:
-            self._brackets.append(at)
-        node, height = self._node(event, self._source.mark(at), depth)
-        if in_brackets:
-            self._brackets.pop()
-        composed = _Composed(node=node, size=self._size - before + 1, height=height)
-        if anchor:
-            self._anchors[anchor] = composed
-        return composed
-
-    def _node(self, event: yaml.Event, mark: Mark, depth: int) -> tuple[Node, int]:
-        """The node and its height."""
-        if isinstance(event, yaml.SequenceStartEvent):
-            items = self._children(yaml.SequenceEndEvent, depth)
-            nodes = tuple(each.node for each in items)
-            return SequenceNode(items=nodes, tag=event.tag, mark=mark), _height(items)
-        if isinstance(event, yaml.MappingStartEvent):
-            items = self._children(yaml.MappingEndEvent, depth)
-            nodes = tuple(each.node for each in items)
-            entries = tuple(zip(nodes[::2], nodes[1::2], strict=True))
-            return MappingNode(entries=entries, tag=event.tag, mark=mark), _height(items)
-        assert isinstance(event, yaml.ScalarEvent)  # nothing else begins a node
-        if event.style in ("'", '"'):
-            self._quoted = event
-        return ScalarNode(text=event.value, plain=not event.style, tag=event.tag, mark=mark), 0
-
-    def _children(self, end: type[yaml.Event], depth: int) -> list[_Composed]:
-        children: list[_Composed] = []
-        while not isinstance(event := self._event(), end):
-            children.append(self._compose(event, depth=depth + 1))
-        return children
-
-    def _aliased(self, name: str, at: int) -> _Composed:
-        if name not in self._anchors:
-            hint = did_you_mean(name, self._anchors)
-            message = f"{quoted('*' + name)} refers to &{name}, which does not stand above it{hint}"
-            raise self._refused(message, at)
-        composed = self._anchors[name]
-        if composed is None:
-            message = f"{quoted('*' + name)} stands inside the very thing that it refers to"
-            raise self._refused(message, at)
-        return composed
-
-    def _admit(self, size: int, depth: int, at: int) -> None:
-        """Count `size` more nodes, the deepest of them in `depth` collections."""
-        self._size += size
-        if self._size > NODES_MAX:
-            message = f"with all its aliases the document has more than {NODES_MAX} values"
-            raise self._refused(message, at)
-        if depth > DEPTH_MAX:
-            message = f"lists and mappings are nested more than {DEPTH_MAX} deep"
-            raise self._refused(message, at)
-
-
-def _height(children: list[_Composed]) -> int:
-    return 1 + max((each.height for each in children), default=0)
+    def _line(self, number: int) -> str:
+        return self._source.lines()[number - 1]

@@ -6,6 +6,7 @@ for what people mistype.  The table `_KNOWN` has the rest; each entry says wheth
 the construct began or where the parser noticed.
 """
 
+import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -281,4 +282,38 @@ _KNOWN: Final[tuple[tuple[str, Place, str], ...]] = (
         "noticed",
         'a line that begins with "%" is a directive of YAML, and this one is not known',
     ),
+)
+
+
+def explain_json(error: json.JSONDecodeError) -> tuple[int, str]:
+    """The index to show in a JSON text, and what to say there."""
+    text, at = error.doc, error.pos
+    found = text[at : at + 1]
+    before = text[:at].rstrip()
+    if before.endswith(",") and found in ("}", "]", ""):
+        return len(before) - 1, "JSON has no comma behind the last entry; remove it"
+    if "trailing comma" in error.msg:
+        return at, "JSON has no comma behind the last entry; remove it"
+    if found == "'":
+        return at, 'JSON writes text in double quotes (")'
+    if text.startswith(("//", "/*", "#"), at):
+        return (
+            at,
+            "JSON has no comments; a config with comments is written in YAML, in a file that ends in .yaml",
+        )
+    for pattern, words in _JSON:
+        if error.msg.startswith(pattern):
+            return at, words
+    return at, f"broken JSON: {error.msg[:1].lower()}{error.msg[1:]}"
+
+
+_JSON: Final = (
+    ("Expecting property name", "the name of a field has to stand here, in double quotes"),
+    ("Expecting value", "a value is missing here"),
+    ("Expecting ',' delimiter", "a comma or a closing bracket is missing here, or before"),
+    ("Expecting ':' delimiter", "a colon is missing here"),
+    ("Extra data", "the document has ended above; nothing may follow but a line with ---"),
+    ("Unterminated string", "this quote is never closed"),
+    ("Invalid control character", "a line cannot end inside of quotes; write \\n for a line break"),
+    ("Invalid \\escape", "this backslash means nothing in JSON; double it"),
 )
