@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Final
 
 from gateway import lifeline
-from gateway.config import Config, ConfigError
+from gateway.config import ConfigError
 from gateway.headers import Secrets
-from gateway.loading import load
+from gateway.loading import Loaded, load
 from gateway.proxy.log import EventLog, Frames, standard_output
 from gateway.proxy.server import Gateway, ListenError
 
@@ -71,7 +71,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser().parse_args(arguments)
     _keep_standard_descriptors()
     try:
-        config = load([options.file], os.environ)
+        loaded = load([options.file], os.environ)
     except ConfigError as error:
         print(error, file=sys.stderr)
         return 1
@@ -82,18 +82,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     _keep_read_buffers()
     try:
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-            runner.run(_serve(config, log, Secrets(show=options.show_secrets)))
+            runner.run(_serve(loaded, log, Secrets(show=options.show_secrets)))
     except (ListenError, lifeline.LifelineError) as error:
         print(f"aileron: {error}", file=sys.stderr)
         return 1
     return 0
 
 
-async def _serve(config: Config, log: EventLog, secrets: Secrets) -> None:
+async def _serve(loaded: Loaded, log: EventLog, secrets: Secrets) -> None:
     loop = asyncio.get_running_loop()
     # First, since it may raise.  By the time the loop comes to the call, there is a gateway.
     lifeline.watch(lambda: _on_lifeline_lost(loop, lambda: gateway.signal("lifeline")))
-    gateway = Gateway(config, log, secrets)
+    gateway = Gateway(loaded, log, secrets)
     for name in ("SIGINT", "SIGTERM", "SIGBREAK"):
         number = getattr(signal, name, None)
         if number is not None:

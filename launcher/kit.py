@@ -121,7 +121,7 @@ def plan(options: Options) -> Kit:
         if chosen.path.exists():
             what = "is a folder" if chosen.path.is_dir() else "is no regular file"
         raise KitError(f"{chosen.path}: {what}; give another with -f, or write one here: aileron-demo init")
-    config = load([chosen.path], os.environ)
+    config = load([chosen.path], dict(os.environ)).config
     if not config.servers:
         raise KitError(
             f"{chosen.path}: the config starts no server; list one under spec.runners of the Entrypoint, "

@@ -27,9 +27,10 @@ GATEWAY: Final[Mapping[str, tuple[str, ...]]] = {
     "headers": ("events",),
     "websocket": ("events", "headers"),
     "routing": ("config", "headers"),
-    "loading": ("config",),
+    "advice": ("config", "routing"),
+    "loading": ("config", "routing", "advice"),
     "lifeline": (),
-    "proxy": PURE,
+    "proxy": (*PURE, "loading"),
     "cli": (*PURE, "loading", "lifeline", "proxy"),
     "__main__": ("cli",),
 }

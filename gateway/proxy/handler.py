@@ -146,6 +146,7 @@ class _Story:
                 host=host.decode("latin-1"),
                 target=request.raw_path,
                 headers=self._fields,
+                client=self._client,
             )
         )
         match decision:

@@ -18,12 +18,13 @@ from typing import Any, Final
 from aiohttp import web
 from aiohttp.http import HttpProcessingError
 
-from gateway.config import Config, HTTPServer, host_port, parse_addr
+from gateway.config import HTTPServer, host_port, parse_addr
 from gateway.events import Listening, Stopping
 from gateway.headers import Secrets
+from gateway.loading import Loaded
 from gateway.proxy.handler import Handler, Proxy
 from gateway.proxy.log import EventLog
-from gateway.routing import Router
+from gateway.routing import Router, Routes
 
 _BACKLOG: Final = 1024
 """Connections that may wait to be accepted."""
@@ -42,8 +43,8 @@ class ListenError(Exception):
 class Gateway:
     """All servers of a config, in one event loop."""
 
-    def __init__(self, config: Config, log: EventLog, secrets: Secrets) -> None:
-        self._config = config
+    def __init__(self, loaded: Loaded, log: EventLog, secrets: Secrets) -> None:
+        self._loaded = loaded
         self._log = log
         self._proxy = Proxy(log, secrets, _tls)
         self._listeners: list[_Listener] = []
@@ -60,8 +61,8 @@ class Gateway:
         """
         asyncio.get_running_loop().set_exception_handler(self._complain)
         try:
-            for server in self._config.servers:
-                self._listeners.append(await _Listener.open(self._config, server, self._proxy))
+            for server, routes in self._loaded.routes:
+                self._listeners.append(await _Listener.open(server, routes, self._proxy))
             for listener in self._listeners:
                 await listener.start()
             if self._listeners:
@@ -86,7 +87,7 @@ class Gateway:
         for tunnel in list(proxy.tunnels):
             tunnel.stop()
         # A negative timeout means no grace.
-        timeout = max([0.0, *(server.spec.shutdown_timeout for server in self._config.servers)])
+        timeout = max([0.0, *(server.spec.shutdown_timeout for server, _ in self._loaded.routes)])
         ending = asyncio.ensure_future(self._end(timeout))
         again = asyncio.ensure_future(self._signals.get())
         await asyncio.wait((ending, again), return_when=asyncio.FIRST_COMPLETED)
@@ -128,10 +129,10 @@ class _Listener:
         self._accepting: list[asyncio.Server] = []
 
     @classmethod
-    async def open(cls, config: Config, server: HTTPServer, proxy: Proxy) -> "_Listener":
+    async def open(cls, server: HTTPServer, routes: Routes, proxy: Proxy) -> "_Listener":
         """Bind the server's address.  Raises ListenError."""
         sockets = await _bind(server.spec.address)
-        handler = Handler(proxy, Router(config, server), scheme="http")
+        handler = Handler(proxy, Router(routes), scheme="http")
         web_server = web.Server(
             handler,
             handler_cancellation=True,  # a client that goes away takes its upstream request with it

@@ -8,11 +8,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 
-from gateway.config import Config, HTTPServer, ReverseProxyHandler, Upstream
-from gateway.routing.balancers import RoundRobin
-from gateway.routing.matchers import path_matcher
-from gateway.routing.mux import handler_of
-from gateway.routing.target import InvalidTargetError, parse_target, redirection, upstream_target
+from gateway.config import Upstream
+from gateway.routing.mux import Match, Redirection
+from gateway.routing.proxying import Request
+from gateway.routing.request import RequestFacts
+from gateway.routing.routes import Route, Routes
+from gateway.routing.target import InvalidTargetError, RequestTarget, parse_target, upstream_target
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,7 +26,9 @@ class RequestHead:
     target: str
     """The request target as received, bytes that are not UTF-8 as surrogate escapes."""
     headers: Sequence[tuple[bytes, bytes]]
-    """The header fields in wire order.  No route looks at them so far."""
+    """The header fields in wire order."""
+    client: str = ""
+    """Address and port, as `127.0.0.1:5000`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,18 +68,11 @@ Decision = Forward | Redirect | Refused
 class Router:
     """The routes of one server.
 
-    One instance belongs to one event loop: round robin counts.
+    One instance belongs to one event loop: balancers count.
     """
 
-    def __init__(self, config: Config, server: HTTPServer) -> None:
-        reference = handler_of(server)
-        handler = config.resolve(reference) if reference else None
-        assert handler is None or isinstance(handler, ReverseProxyHandler)  # load has checked it
-        self._handled = handler is not None
-        self._balancers = [
-            (path_matcher(each.path_matcher), RoundRobin(each.upstreams))
-            for each in (handler.spec.load_balancers if handler else ())
-        ]
+    def __init__(self, routes: Routes) -> None:
+        self.routes = routes
 
     def decide(self, head: RequestHead) -> Decision:
         """What becomes of the request with this `head`.  Never raises."""
@@ -86,26 +82,51 @@ class Router:
             target = parse_target(head.target)
         except InvalidTargetError as error:
             return Refused(status=HTTPStatus.BAD_REQUEST, code=None, reason=str(error))
-        if (location := redirection(target)) is not None:
-            return Redirect(location=location)
-        if not self._handled:
+        host = head.host if target.authority is None else target.authority
+        match self.routes.find(host, target):
+            case Redirection(location=location):
+                return Redirect(location=location)
+            case None:
+                return _not_found("no virtual host of this server has a handler for this path")
+            case found:
+                return self._route(found, head, target, host)
+
+    def _route(self, found: Match[Route], head: RequestHead, target: RequestTarget, host: str) -> Decision:
+        route = found.value
+        if route.handler is None:
+            return _not_found("no virtual host of this server has a handler for this path")
+        if route.methods is not None and head.method not in route.methods:
+            return _not_found(f"the handler for this path does not take the method {head.method}")
+        request = request_of(found, head, target, host)
+        chosen = route.handler.choose(request)
+        if chosen is None:
             return Refused(
-                status=HTTPStatus.NOT_FOUND,
-                code="E2131",
-                reason="no virtual host of this server has a handler",
+                status=HTTPStatus.NOT_FOUND, code="E2122", reason="no load balancer takes this request"
             )
-        for match, balancer in self._balancers:
-            if (path := match(target.path)) is not None:
-                upstream = balancer.pick()
-                if upstream is None:
-                    return Refused(
-                        status=HTTPStatus.BAD_GATEWAY,
-                        code="E2121",
-                        reason="the load balancer that takes this path has no upstream",
-                    )
-                return Forward(
-                    upstream=upstream,
-                    target=upstream_target(path, upstream.query, target.query),
-                    host=head.host if target.authority is None else target.authority,
-                )
-        return Refused(status=HTTPStatus.NOT_FOUND, code="E2122", reason="no load balancer takes this path")
+        balancer, path = chosen
+        upstream = balancer.pick(request)
+        if upstream is None:
+            return Refused(
+                status=HTTPStatus.BAD_GATEWAY,
+                code="E2121",
+                reason="the load balancer that takes this request has no upstream",
+            )
+        return Forward(
+            upstream=upstream, target=upstream_target(path, upstream.query, target.query), host=host
+        )
+
+
+def request_of(found: Match[Route], head: RequestHead, target: RequestTarget, host: str) -> Request:
+    """What the handler of the route that was found looks at."""
+    return Request(
+        method=head.method,
+        host=host,
+        path=target.path,
+        facts=RequestFacts(
+            headers=head.headers, query=target.query, path_params=found.parameters, client=head.client
+        ),
+    )
+
+
+def _not_found(reason: str) -> Refused:
+    return Refused(status=HTTPStatus.NOT_FOUND, code="E2131", reason=reason)

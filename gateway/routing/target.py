@@ -30,7 +30,8 @@ _DOT_SEGMENT: Final = re.compile(r"/\.{1,2}(/|\Z)")
 _VERBATIM: Final = re.compile(r"[A-Za-z0-9/_.~!$&'()*+,;=:@\[\]-]*")
 """Paths that Go sends as they are ..."""
 
-_PATH_SAFE: Final = "/$&+,:;=@"
+_SEGMENT_SAFE: Final = "$&+,:;=@"
+_PATH_SAFE: Final = f"/{_SEGMENT_SAFE}"
 """... and the characters besides letters, digits and "-_.~" that it leaves alone in all others."""
 
 _RAW_SAFE: Final = "".join(map(chr, range(0x21, 0x7F))).translate({ord(each): None for each in '"#<>\\^`{|}'})
@@ -84,13 +85,45 @@ def parse_target(target: str) -> RequestTarget:
 
 def redirection(target: RequestTarget) -> str | None:
     """Where a client is sent whose path is not clean, in the form of a Location field; None where it is."""
+    path = clean_path(target)
+    return None if path == target.raw_path else location(path, target.query)
+
+
+def clean_path(target: RequestTarget) -> str:
+    """The path without empty and dot segments, not decoded; `raw_path` itself where it has none."""
     if "//" in target.raw_path or "/." in target.raw_path:
-        clean = _cleaned(target.raw_path)
+        clean = cleaned(target.raw_path)
         if clean != target.raw_path:
-            return _with_query(_encoded(clean, _RAW_SAFE), target.query)
+            return clean
     if "/." in target.path and _DOT_SEGMENT.search(target.path):
-        return _with_query(_encoded_path(_cleaned(target.path)), target.query)
-    return None
+        return _encoded_path(cleaned(target.path))
+    return target.raw_path
+
+
+def location(path: str, query: str | None) -> str:
+    """A Location field that leads to `path`, which is not decoded, with a target's `query`.
+
+    An empty query is left out, as Go does it.
+    """
+    return _with_query(_encoded(path, _RAW_SAFE), query or None)
+
+
+def segments_of(path: str) -> list[str]:
+    """What stands behind each "/" of `path`, decoded afterwards: a "%2F" does not split.
+
+    The last one is empty where the path ends in "/".
+    """
+    return [_decoded(each) for each in path[1:].split("/")]
+
+
+def decoded_segment(text: str) -> str:
+    """A segment that a config's author wrote, decoded; as it is where a "%" in it begins no escape."""
+    return text if _BAD_ESCAPE.search(text) else _decoded(text)
+
+
+def encoded_segment(text: str) -> str:
+    """The segment of a path that `segments_of` reads as `text`."""
+    return _encoded(text, _SEGMENT_SAFE)
 
 
 def upstream_target(path: str, upstream_query: str, query: str | None) -> str:
@@ -109,7 +142,7 @@ def _with_query(path: str, query: str | None) -> str:
     return path if query is None else f"{path}?{query}"
 
 
-def _cleaned(path: str) -> str:
+def cleaned(path: str) -> str:
     """`path` without empty and dot segments, as Go's mux cleans it; a "/" at the end stays."""
     segments: list[str] = []
     for segment in path.split("/"):

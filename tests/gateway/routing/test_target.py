@@ -7,7 +7,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.routing.target import InvalidTargetError, parse_target, redirection, upstream_target
+from gateway.routing.target import (
+    InvalidTargetError,
+    clean_path,
+    decoded_segment,
+    encoded_segment,
+    location,
+    parse_target,
+    redirection,
+    segments_of,
+    upstream_target,
+)
 
 SAFE = re.compile(r"/[!-~]*")
 
@@ -67,6 +77,7 @@ def test_what_is_sent_upstream(target: str, sent: str) -> None:
         ("//evil.example/x", "/evil.example/x"),
         ("/\\evil.example//", "/%5Cevil.example/"),
         ("///a///b///?q=//", "/a/b/?q=//"),
+        ("/a//?", "/a/"),
         ("/.", "/"),
         ("/a/.", "/a"),
         ("/a/./", "/a/"),
@@ -86,6 +97,53 @@ def test_what_is_sent_upstream(target: str, sent: str) -> None:
 def test_unclean_paths_are_redirected(target: str, location: str) -> None:
     """To the clean path with the query, never to another host (core-v1, section 4.3)."""
     assert redirection(parse_target(target)) == location
+
+
+@pytest.mark.parametrize(
+    ("target", "path"),
+    [
+        ("/", "/"),
+        ("/a%2Fb/", "/a%2Fb/"),
+        ("/a/../%41%2F", "/%41%2F"),
+        ("/a//ü", "/a/ü"),
+        ("/a/%2e%2e/%62%25", "/b%25"),
+    ],
+)
+def test_clean_paths_stay_encoded(target: str, path: str) -> None:
+    """They are cleaned as they came; only a hidden dot segment makes another of them."""
+    parsed = parse_target(target)
+    assert clean_path(parsed) == path
+    assert (redirection(parsed) is None) == (path == target)
+
+
+def test_a_location_is_path_and_query() -> None:
+    """What cannot stand in it is encoded; escapes stay, and an empty query goes."""
+    assert location("/a%2F\\ü/", "q?") == "/a%2F%5C%C3%BC/?q?"
+    assert location("/", "") == location("/", None) == "/"
+
+
+@pytest.mark.parametrize(
+    ("path", "segments"),
+    [
+        ("/", [""]),
+        ("/a", ["a"]),
+        ("/a/", ["a", ""]),
+        ("/a%2Fb/%C3%BC/\udcc3%BC/%ff", ["a/b", "ü", "ü", "\udcff"]),
+    ],
+)
+def test_paths_are_split_before_they_are_decoded(path: str, segments: list[str]) -> None:
+    """A slash that is encoded belongs to its segment."""
+    assert segments_of(path) == segments
+    assert segments_of("".join(f"/{encoded_segment(each)}" for each in segments)) == segments
+
+
+@pytest.mark.parametrize(
+    ("written", "text"), [("a%20b", "a b"), ("ü%2f", "ü/"), ("%41%", "%41%"), ("%4", "%4")]
+)
+def test_written_segments_are_decoded_where_they_can_be(written: str, text: str) -> None:
+    """One bad escape, and all of the segment is meant as it stands: Go's mux does so."""
+    assert decoded_segment(written) == text
+    assert decoded_segment(encoded_segment(text)) == text
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,158 @@
+"""Why a request goes where it goes: every route, condition and matcher that was asked, and its answer.
+
+What answers here is what decides (`Mux.find`, `Condition.holds`, `PathMatcher.match`), so an explanation
+cannot differ from what a running gateway does.  Only what counts does: a RoundRobin begins at its first
+upstream here.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Literal
+
+from gateway.config import HTTPServer
+from gateway.config.problems import quoted
+from gateway.config.resources import LBAlgorithm
+from gateway.headers import for_upstream, readable
+from gateway.routing.mux import Match
+from gateway.routing.proxying import LoadBalancer, Request
+from gateway.routing.router import Forward, Redirect, Refused, RequestHead, Router, request_of
+from gateway.routing.routes import Route, Routes
+from gateway.routing.target import InvalidTargetError, RequestTarget, parse_target
+
+Outcome = Literal["yes", "no", "end", ""]
+"""Whether something took the request; `end` is what becomes of it; empty where nothing was asked."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """A line of an explanation, and those below it.  What it repeats of a request is escaped."""
+
+    text: str
+    outcome: Outcome = ""
+    steps: "tuple[Step, ...]" = ()
+
+
+def explain(server: HTTPServer, routes: Routes, head: RequestHead, client: tuple[str, int]) -> Step:
+    """The way of the request with this `head` through `server`; `client` is who sends it."""
+    steps: list[Step] = []
+    decision = Router(routes).decide(head)
+    try:
+        target = parse_target(head.target)
+    except InvalidTargetError:
+        target = None
+    if target is not None:
+        host = head.host if target.authority is None else target.authority
+        steps += _routes(routes, head, target, host)
+    match decision:
+        case Redirect(location=location, status=status):
+            steps.append(Step(text=f"answered with {_status(status)}: {quoted(location)}", outcome="end"))
+        case Refused(status=status, reason=reason, code=code):
+            named = f" ({code})" if code else ""
+            steps.append(Step(text=f"answered with {_status(status)}{named}: {reason}", outcome="end"))
+        case Forward():
+            steps.append(_sent(head, decision, client))
+    request = f"{head.method} {head.target}"
+    return Step(
+        text=f"{server.label} at {server.spec.address} is asked {quoted(request)}", steps=tuple(steps)
+    )
+
+
+def _routes(routes: Routes, head: RequestHead, target: RequestTarget, host: str) -> Iterator[Step]:
+    found = routes.find(host, target)
+    for candidate in routes.candidates(host, target):
+        route: Route = candidate.value
+        name = f"{candidate.host}{candidate.pattern}"
+        words = f"route {quoted(name)} of {route.place or 'the server'}"
+        if route.handler is None:
+            words = f"{words}, which is 404 for all that its handlers do not take"
+        if candidate.reason is not None:
+            yield Step(text=f"{words}: {candidate.reason}", outcome="no")
+            continue
+        if not isinstance(found, Match):
+            continue  # the client is sent elsewhere, whatever matches
+        if route.handler is None:
+            yield Step(text=words, outcome="no")
+        elif route.methods is not None and head.method not in route.methods:
+            methods = ", ".join(sorted(route.methods)) or "none"
+            yield Step(text=f"{words}: takes the methods {methods}, not {quoted(head.method)}", outcome="no")
+        else:
+            request = request_of(found, head, target, host)
+            parameters = "".join(f", {name} = {quoted(value)}" for name, value in found.parameters.items())
+            steps = tuple(_balancers(route, request))
+            yield Step(
+                text=f"{words}{parameters} leads to {route.handler.resource.label}",
+                outcome="yes",
+                steps=steps,
+            )
+        return
+
+
+def _balancers(route: Route, request: Request) -> Iterator[Step]:
+    assert route.handler is not None  # the caller has looked
+    for balancer in route.handler.balancers:
+        taken = balancer.path_for(request) is not None
+        yield Step(
+            text=balancer.place, outcome="yes" if taken else "no", steps=tuple(_asked(balancer, request))
+        )
+        if taken:
+            return
+
+
+def _asked(balancer: LoadBalancer, request: Request) -> Iterator[Step]:
+    for condition in balancer.conditions:
+        holds = condition.holds(request)
+        yield Step(text=condition.description, outcome="yes" if holds else "no")
+        if not holds:
+            return
+    if not balancer.path_matchers:
+        yield Step(text="there is no path matcher, so no path is taken", outcome="no")
+    for matcher in balancer.path_matchers:
+        path = matcher.match(request.path)
+        if path is None:
+            yield Step(text=matcher.description, outcome="no")
+            continue
+        becomes = "" if path == request.path else f"; the path becomes {quoted(path)}"
+        yield Step(text=f"{matcher.description}{becomes}", outcome="yes")
+        yield Step(text=_chosen(balancer))
+        return
+
+
+def _chosen(balancer: LoadBalancer) -> str:
+    """How the upstream is chosen, and among which."""
+    spec = balancer.spec
+    enabled = [each for each in spec.upstreams if each.weight >= 0]
+    urls = ", ".join(
+        each.upstream.url if len(enabled) == 1 else f"{each.upstream.url} (weight {max(1, each.weight)})"
+        for each in enabled
+    )
+    if len(enabled) < 2:
+        return f"upstream {urls}" if urls else "no upstream is enabled"
+    how = spec.lb_algorithm.name
+    if spec.lb_algorithm not in (LBAlgorithm.RoundRobin, LBAlgorithm.Random):
+        hasher = spec.hasher
+        source = "ClientAddr" if hasher is None else f"{hasher.hash_source.name} {hasher.key}".strip()
+        how = f"{how} by {quoted(source, marks='')}"
+    return f"one of {urls} by {how}"
+
+
+def _sent(head: RequestHead, to: Forward, client: tuple[str, int]) -> Step:
+    """What the upstream is sent."""
+    fields = for_upstream(
+        head.headers,
+        authority=to.upstream.authority,
+        client=client,
+        host=to.host.encode("latin-1", "replace"),
+        scheme="http",
+    )
+    lines = [f"{head.method} {to.target} HTTP/1.1"]
+    lines += [f"{readable(name)}: {readable(value)}" for name, value in fields]
+    return Step(
+        text=f"{to.upstream.url} is sent",
+        outcome="end",
+        steps=tuple(Step(text=quoted(line, marks="")) for line in lines),
+    )
+
+
+def _status(status: int) -> str:
+    return f"{int(status)} {HTTPStatus(status).phrase}"
