@@ -194,6 +194,17 @@ class Error(Record, frozen=True, kw_only=True, tag="error"):
     """What the client was answered."""
 
 
+class Reload(Record, frozen=True, kw_only=True, tag="reload"):
+    """The config has been loaded anew, or could not be."""
+
+    ok: bool
+    """Whether it holds now; else the one before goes on."""
+    changes: tuple[str, ...]
+    """What is another than before, in words; none where nothing is."""
+    problems: tuple[str, ...]
+    """What is wrong or may surprise, one line each, as `aileron` prints it."""
+
+
 class Stopping(Record, frozen=True, kw_only=True, tag="stopping"):
     """The gateway takes no new connections and ends those it has."""
 
@@ -203,7 +214,7 @@ class Stopping(Record, frozen=True, kw_only=True, tag="stopping"):
     """Tunnels open at that moment."""
 
 
-Event = Listening | Request | Open | Frame | Omitted | Violation | Close | Error | Stopping
+Event = Listening | Request | Open | Frame | Omitted | Violation | Close | Error | Reload | Stopping
 
 KINDS: Final[tuple[type[Record], ...]] = (
     Listening,
@@ -214,6 +225,7 @@ KINDS: Final[tuple[type[Record], ...]] = (
     Violation,
     Close,
     Error,
+    Reload,
     Stopping,
 )
 """Every kind of record, in the order in which the documentation tells them."""

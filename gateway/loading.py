@@ -64,5 +64,5 @@ def load(paths: Sequence[Path], environment: MutableMapping[str, str]) -> Loaded
     """What the config that the files at `paths` (one at least) make comes to.  Raises ConfigError."""
     loading = inspect(paths, environment)
     if loading.loaded is None:
-        raise ConfigError(loading.problems)
+        raise ConfigError(loading.problems, loading.sources)
     return loading.loaded

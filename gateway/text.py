@@ -27,6 +27,7 @@ from gateway.events import (
     Request,
     Side,
     SideTotals,
+    Reload,
     Stopping,
     Violation,
 )
@@ -194,6 +195,8 @@ def words(event: Event) -> Words:
             rest, *brief = _error(event)
         case Listening():
             what, rest = "listens", f"on {escape(event.url)} ({escape(event.addr)})"
+        case Reload():
+            glyph, what, rest = ("  " if event.ok else WARNING), "reloads", _reload(event)
         case Stopping():
             what, rest = "stops", f"{count(event.open, 'WebSocket')} open"
         case _:
@@ -208,6 +211,12 @@ def words(event: Event) -> Words:
         rest=rest,
         brief=tuple(brief),
     )
+
+
+def _reload(event: Reload) -> str:
+    if event.ok:
+        return escape("; ".join(event.changes)) if event.changes else "nothing has changed"
+    return f"not: the config is wrong, so the one before goes on ({count(len(event.problems), 'problem')})"
 
 
 def line(event: Event) -> str:

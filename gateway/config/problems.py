@@ -7,8 +7,10 @@ terminal.
 
 import difflib
 import functools
-from collections.abc import Iterable
+import unicodedata
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Final, Literal
 
 Severity = Literal["error", "warning"]
@@ -53,14 +55,59 @@ class Problem:
         return ": ".join(part for part in (place, severity, self.resource, self.field, self.message) if part)
 
 
+@dataclass(frozen=True, slots=True)
+class Excerpt:
+    """The line of a file that a problem is about."""
+
+    number: int
+    """From 1."""
+    line: str
+    """Cut around the place where it is long; fit for a terminal."""
+    caret: str
+    """Goes below the line: blanks, and a caret under the place."""
+
+
+_EXCERPT_MAX: Final = 100
+"""Characters of a line that are shown."""
+
+
+def excerpt(problem: Problem, sources: Mapping[str, Sequence[str]]) -> Excerpt | None:
+    """What to show of the file that `problem` is about; None where it has no place.
+
+    `sources` has the lines of each file.
+    """
+    lines = sources.get(problem.file, ())
+    if problem.line is None or problem.column is None or problem.line > len(lines):
+        return None
+    line, at = lines[problem.line - 1], problem.column - 1
+    start = max(0, min(at - _EXCERPT_MAX // 2, len(line) - _EXCERPT_MAX))
+    before = _shown(("…" if start else "") + line[start:at])
+    after = _shown(line[at : start + _EXCERPT_MAX])
+    more = "…" if start + _EXCERPT_MAX < len(line) else ""
+    width = sum(0 if unicodedata.combining(each) else _cells(each) for each in before)
+    return Excerpt(problem.line, f"{before}{after}{more}", f"{' ' * width}^")
+
+
+def _shown(text: str) -> str:
+    return escaped(text.replace("\t", "    "))
+
+
+def _cells(character: str) -> int:
+    """How many cells of a terminal `character` takes."""
+    return 2 if unicodedata.east_asian_width(character) in ("F", "W") else 1
+
+
 class ConfigError(Exception):
     """A configuration that cannot be loaded.
 
-    `str()` of it is one problem a line, sorted by position.
+    `str()` of it is one problem a line, sorted by position.  `sources` has the lines of the files.
     """
 
-    def __init__(self, problems: Iterable[Problem]) -> None:
+    def __init__(
+        self, problems: Iterable[Problem], sources: Mapping[str, Sequence[str]] = MappingProxyType({})
+    ) -> None:
         self.problems: tuple[Problem, ...] = tidy(problems)
+        self.sources = sources
         super().__init__("\n".join(map(str, self.problems)))
 
 

@@ -1,0 +1,177 @@
+"""`aileron-demo check`: what is wrong with a config, what may surprise, and where a request would go.
+
+Exit status: 0 sound; 1 errors (with `--strict` warnings too); 2 a file that cannot be read, or a request that
+is none.
+"""
+
+import os
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Final
+from urllib.parse import urlsplit
+
+import msgspec
+from rich.console import Console
+from rich.text import Text
+from rich.tree import Tree
+
+from gateway.config import HTTPServer, Problem, host_port, parse_addr
+from gateway.config.problems import excerpt
+from gateway.headers import Field, is_token
+from gateway.loading import Loaded, inspect
+from gateway.routing import RequestHead, Routes
+from gateway.routing.explain import Step, explain
+from gateway.text import count
+from launcher.files import choose_config
+
+UNREADABLE: Final = 2
+
+_STYLES: Final = {"error": "bold color(196)", "warning": "bold color(130)"}
+_SIGNS: Final = {"yes": ("✓ ", "bold color(29)"), "no": ("✗ ", "dim"), "end": ("➜ ", "bold"), "": ("", "")}
+
+_CLIENT: Final = ("127.0.0.1", 50000)
+"""Who sends the request that is explained."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """The options of `check`, as the command line has them."""
+
+    files: Sequence[Path] = ()
+    """None: `./config.yaml`, else the packaged one."""
+    json: bool = False
+    strict: bool = False
+    explain: str | None = None
+    """A request, as `GET http://localhost:8080/`."""
+    headers: Sequence[str] = ()
+    """Header fields of that request, as `Name: value`."""
+
+
+class RequestError(Exception):
+    """What was to be explained is no request; the message says why, and what would be right."""
+
+
+def run(options: Options) -> int:
+    """Check, say what is to be said, and return the exit status."""
+    files = list(options.files) or [choose_config(None).path]
+    loading = inspect(files, dict(os.environ))
+    unreadable = any(problem.rule == "unreadable" for problem in loading.problems)
+    errors = [each for each in loading.problems if each.severity == "error"]
+    if options.explain is not None and loading.loaded is not None:
+        try:
+            steps = list(explained(loading.loaded, options.explain, options.headers))
+        except RequestError as error:
+            sys.stderr.write(f"aileron-demo check: --explain: {error}\n")
+            return UNREADABLE
+        _show_steps(steps, json=options.json)
+        return 0
+    _show(loading.problems, loading.sources, files, json=options.json)
+    if unreadable:
+        return UNREADABLE
+    return int(bool(errors or (options.strict and loading.problems)))
+
+
+def explained(loaded: Loaded, request: str, headers: Sequence[str]) -> Iterator[Step]:
+    """The way of `request` through each server that it may have been meant for.  Raises RequestError."""
+    method, _, url = request.strip().rpartition(" ")
+    parts = urlsplit(url)
+    if parts.scheme.lower() not in ("", "http", "https", "ws", "wss") or not (
+        parts.netloc or url.startswith("/")
+    ):
+        raise RequestError(
+            f'{request!r} is no request; write it as in "GET http://localhost:8080/path?query"'
+        )
+    fields = [_field(header) for header in headers]
+    for server, routes in _meant(loaded, parts.netloc):
+        address = parse_addr(server.spec.address)
+        host = parts.netloc or host_port(address.host or "localhost", address.port)
+        given = next((value.decode("latin-1") for name, value in fields if name.lower() == b"host"), host)
+        target = (
+            url if url.startswith("/") else f"{parts.path or '/'}{f'?{parts.query}' if parts.query else ''}"
+        )
+        others = [field for field in fields if field[0].lower() != b"host"]
+        head = RequestHead(
+            method=method.strip() or "GET",
+            host=given,
+            target=target,
+            headers=[(b"Host", given.encode("latin-1", "replace")), *others],
+            client=host_port(*_CLIENT),
+        )
+        yield explain(server, routes, head, _CLIENT)
+
+
+def _meant(loaded: Loaded, netloc: str) -> Iterator[tuple[HTTPServer, Routes]]:
+    """The servers that listen on the port of `netloc`; all of them where none does."""
+    port = netloc.rpartition(":")[2]
+    meant = [each for each in loaded.routes if str(parse_addr(each[0].spec.address).port) == port]
+    yield from meant or loaded.routes
+
+
+def _field(header: str) -> Field:
+    name, colon, value = header.partition(":")
+    if not colon or not is_token(name.strip().encode()):
+        raise RequestError(f"{header!r} is no header; write it as in 'X-Env: prod'")
+    return name.strip().encode(), value.strip().encode()
+
+
+def _show(
+    problems: Sequence[Problem], sources: Mapping[str, Sequence[str]], files: Sequence[Path], *, json: bool
+) -> None:
+    if json:
+        sys.stdout.write(msgspec.json.encode([asdict(each) for each in problems]).decode() + "\n")
+        return
+    console = Console(highlight=False, soft_wrap=True)
+    for problem in problems:
+        if console.is_terminal:
+            console.print(drawn(problem, sources))
+        else:
+            sys.stdout.write(f"{problem}\n")
+    console.print(_verdict(problems, files))
+
+
+def drawn(problem: Problem, sources: Mapping[str, Sequence[str]]) -> Text:
+    """A problem for a terminal: its place, what is wrong, and the line with a caret under the place."""
+    style = _STYLES[problem.severity]
+    place = str(Problem(file=problem.file, line=problem.line, column=problem.column, message=""))
+    text = Text.assemble((f"{problem.severity} ", style), (place.rstrip(": "), "bold"))
+    subject = " ".join(part for part in (problem.resource, problem.field) if part)
+    if subject:
+        text.append(f"  {subject}", "dim")
+    text.append(f"\n  {problem.message}")
+    shown = excerpt(problem, sources)
+    if shown is not None:
+        margin = " " * len(str(shown.number))
+        text.append(f"\n  {shown.number} │ ", "dim").append(shown.line)
+        text.append(f"\n  {margin} │ ", "dim").append(shown.caret, style)
+    return text.append("\n")
+
+
+def _verdict(problems: Sequence[Problem], files: Sequence[Path]) -> Text:
+    errors = sum(each.severity == "error" for each in problems)
+    warnings = len(problems) - errors
+    told = ", ".join(
+        count(number, name) for number, name in ((errors, "error"), (warnings, "warning")) if number
+    )
+    names = ", ".join(map(str, files))
+    if errors:
+        return Text.assemble(("✗ ", _STYLES["error"]), f"{names}: {told}")
+    return Text.assemble(("✓ ", "bold color(29)"), f"{names} is sound{f', with {told}' if told else ''}")
+
+
+def _show_steps(steps: Sequence[Step], *, json: bool) -> None:
+    if json:
+        sys.stdout.write(msgspec.json.encode([asdict(each) for each in steps]).decode() + "\n")
+        return
+    console = Console(highlight=False, soft_wrap=True)
+    for step in steps:
+        console.print(_tree(step))
+
+
+def _tree(step: Step) -> Tree:
+    sign, style = _SIGNS[step.outcome]
+    tree = Tree(Text.assemble((sign, style), (step.text, "dim" if step.outcome == "no" else "")))
+    for each in step.steps:
+        tree.children.append(_tree(each))
+    return tree
