@@ -24,10 +24,10 @@ from gateway.events import (
     Listening,
     Omitted,
     Open,
+    Reload,
     Request,
     Side,
     SideTotals,
-    Reload,
     Stopping,
     Violation,
 )
@@ -193,12 +193,8 @@ def words(event: Event) -> Words:
         case Error():
             conn, glyph, what, length = event.conn, WARNING, "error", str(event.status or "")
             rest, *brief = _error(event)
-        case Listening():
-            what, rest = "listens", f"on {escape(event.url)} ({escape(event.addr)})"
-        case Reload():
-            glyph, what, rest = ("  " if event.ok else WARNING), "reloads", _reload(event)
-        case Stopping():
-            what, rest = "stops", f"{count(event.open, 'WebSocket')} open"
+        case Listening() | Reload() | Stopping():
+            glyph, what, rest = _own_life(event)
         case _:
             assert_never(event)
     number = "" if conn is None else f"#{conn}"
@@ -213,10 +209,17 @@ def words(event: Event) -> Words:
     )
 
 
-def _reload(event: Reload) -> str:
-    if event.ok:
-        return escape("; ".join(event.changes)) if event.changes else "nothing has changed"
-    return f"not: the config is wrong, so the one before goes on ({count(len(event.problems), 'problem')})"
+def _own_life(event: Listening | Reload | Stopping) -> tuple[str, str, str]:
+    """Sign, what and rest of a record about the gateway itself."""
+    match event:
+        case Listening():
+            return "  ", "listens", f"on {escape(event.url)} ({escape(event.addr)})"
+        case Stopping():
+            return "  ", "stops", f"{count(event.open, 'WebSocket')} open"
+        case Reload(ok=True):
+            return "  ", "reloads", escape("; ".join(event.changes)) or "nothing has changed"
+    wrong = count(len(event.problems), "problem")
+    return WARNING, "reloads", f"not: the config is wrong, so the one before goes on ({wrong})"
 
 
 def line(event: Event) -> str:

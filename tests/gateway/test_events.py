@@ -160,7 +160,9 @@ def test_a_reader_passes_over_what_it_does_not_know() -> None:
 def test_every_kind_is_told_apart() -> None:
     """The names are final, and no two kinds share one."""
     names = [kind.__struct_config__.tag for kind in (*KINDS, *OWN)]
-    expected = "listening request open frame omitted violation close error stopping child ready summary"
+    expected = (
+        "listening request open frame omitted violation close error reload stopping child ready summary"
+    )
     assert names == expected.split()
     assert set(get_args(events.Event)) == set(KINDS)
 
@@ -177,6 +179,7 @@ PROMISED = {
     "violation": "conn from what rfc",
     "close": "conn by how client upstream ms",
     "error": "message conn client method path upstream status",
+    "reload": "ok changes problems",
     "stopping": "signal open",
 }
 

@@ -224,6 +224,19 @@ def test_close_words_escape_the_reason() -> None:
             "12:00:00.250          listens           on http://localhost:8080 ([::]:8080)",
         ),
         (
+            events.Reload(time=NOON, t_ns=1, ok=True, changes=("a has changed", "b\x1b"), problems=()),
+            r"12:00:00.250          reloads           a has changed; b\x1b",
+        ),
+        (
+            events.Reload(time=NOON, t_ns=1, ok=True, changes=(), problems=("x",)),
+            "12:00:00.250          reloads           nothing has changed",
+        ),
+        (
+            events.Reload(time=NOON, t_ns=1, ok=False, changes=(), problems=("x", "y")),
+            "12:00:00.250       !  reloads           not: the config is wrong, so the one before goes on "
+            "(2 problems)",
+        ),
+        (
             events.Stopping(time=NOON, t_ns=1, signal="SIGTERM", open=1),
             "12:00:00.250          stops             1 WebSocket open",
         ),
