@@ -3,12 +3,12 @@
 What `aileron` starts with, what a reload takes, and what `aileron-demo check` tells, is one and the same.
 """
 
-from collections.abc import MutableMapping, Sequence
+from collections.abc import Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from gateway.config import Config, ConfigError, Problem, link
-from gateway.config.documents import read
+from gateway.config import Config, ConfigError, Id, Problem, Resource, collect, link
+from gateway.config.documents import Document, read
 from gateway.config.problems import tidy
 
 
@@ -24,9 +24,7 @@ class Loading:
 
 def inspect(paths: Sequence[Path], environment: MutableMapping[str, str]) -> Loading:
     """Load the config that the files at `paths` (one at least) make together."""
-    readings = [read(path) for path in dict.fromkeys(paths)]
-    problems = [problem for reading in readings for problem in reading.problems]
-    documents = [document for reading in readings for document in reading.documents]
+    documents, problems = _read(paths, environment)
     config = link(documents, problems, files=[str(path) for path in paths])
     return Loading(config=config, problems=tidy(problems))
 
@@ -37,3 +35,20 @@ def load(paths: Sequence[Path], environment: MutableMapping[str, str]) -> Config
     if loading.config is None:
         raise ConfigError(loading.problems)
     return loading.config
+
+
+def resources(
+    paths: Sequence[Path], environment: MutableMapping[str, str]
+) -> tuple[Mapping[Id, Resource], tuple[Problem, ...]]:
+    """What stands in the files at `paths`, whether or not a gateway can be made of it, and what is wrong."""
+    documents, problems = _read(paths, environment)
+    found = collect(documents, problems)
+    return found, tidy(problems)
+
+
+def _read(
+    paths: Sequence[Path], environment: MutableMapping[str, str]
+) -> tuple[list[Document], list[Problem]]:
+    readings = [read(path) for path in dict.fromkeys(paths)]
+    problems = [problem for reading in readings for problem in reading.problems]
+    return [document for reading in readings for document in reading.documents], problems

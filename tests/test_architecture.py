@@ -29,14 +29,15 @@ GATEWAY: Final[Mapping[str, tuple[str, ...]]] = {
     "routing": ("config", "headers"),
     "lifeline": (),
     "proxy": PURE,
-    "cli": (*PURE, "lifeline", "proxy"),
+    "loading": ("config",),
+    "cli": (*PURE, "lifeline", "loading", "proxy"),
     "__main__": ("cli",),
 }
 """What each room of the gateway may import of the others."""
 
-LAUNCHER: Final = {f"gateway.{room}" for room in ("events", "text", "config", "routing", "headers")} | {
-    "demo_upstream.page"
-}
+LAUNCHER: Final = {
+    f"gateway.{room}" for room in ("events", "text", "config", "loading", "routing", "headers")
+} | {"demo_upstream.page"}
 """What the launcher may import of the others."""
 
 NOT_PURE: Final = {

@@ -128,6 +128,8 @@ class Field:
     """As files have it, in lowerCamel."""
     declared: Declared
     required: bool
+    always: bool
+    """Whether a message stands there even where none is given: one of defaults."""
 
 
 def _fields_of(cls: type[Any]) -> tuple[Field, ...]:
@@ -138,6 +140,7 @@ def _fields_of(cls: type[Any]) -> tuple[Field, ...]:
             name=declared.json_name or re.sub("_(.)", lambda found: found[1].upper(), each.name),
             declared=declared,
             required=each.default is MISSING and each.default_factory is MISSING,
+            always=each.default_factory is not MISSING,
         )
         for each in fields(cls)
         if get_origin(each.type) is Annotated
@@ -194,13 +197,19 @@ class MessageOf(Generic[M]):
         values: dict[str, Any] = {}
         marks: dict[str, Mark] = {}
         for each in known:
+            value = None
             if each.name in given:
                 _, value_node = given[each.name]
                 if not is_empty(value_node):
                     marks[each.attribute] = value_node.mark
                 value = each.declared.decode(value_node, scope.at(each.name))
-                if value is not None:
-                    values[each.attribute] = value
+            if value is None and each.always:
+                path = scope.at(each.name).path
+                value = each.declared.decode.cls(
+                    where=replace(_NOWHERE, file=scope.file, path=path, mark=mapping.mark)
+                )
+            if value is not None:
+                values[each.attribute] = value
         lacking = [each for each in known if each.required and each.attribute not in values]
         for each in lacking:
             if each.name not in given or is_empty(given[each.name][1]):

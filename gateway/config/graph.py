@@ -12,7 +12,7 @@ Rules
 """
 
 import itertools
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, TypeVar
 
@@ -102,6 +102,14 @@ class Config:
                         if balancer.all_path_matchers:  # without one nothing matches
                             found |= {each.upstream: None for each in balancer.upstreams if each.weight >= 0}
         return tuple(found)
+
+
+def collect(documents: Iterable[Document], problems: list[Problem]) -> Mapping[Id, Resource]:
+    """The resources in `documents`, each by itself; nothing is built yet, and no reference followed."""
+    linker = _Linker(problems)
+    for document in documents:
+        linker.add(document)
+    return linker.resources
 
 
 def link(documents: Iterable[Document], problems: list[Problem], *, files: Sequence[str]) -> Config | None:

@@ -50,6 +50,15 @@ def test_messages_know_where_they_stand() -> None:
     assert (where.mark.line, where.of("name", "kind").line, where.of("name").line) == (15, 16, 15)
 
 
+@pytest.mark.parametrize("spec", ["", "spec:\n", "spec: null\n"])
+def test_messages_of_defaults_stand_where_they_could(spec: str) -> None:
+    """At the message around them, under their own path."""
+    content = f"{GOOD.partition('---')[0]}---\napiVersion: core/v1\nkind: HTTPServer\n{spec}"
+    (server,) = loaded(content).servers
+    where = server.spec.where
+    assert (where.file, where.path, where.of("addr").line) == ("config.yaml", "spec", 8)
+
+
 def test_messages_are_equal_by_what_they_say() -> None:
     """Not by where they say it, so that a reload sees what has changed."""
     assert loaded(GOOD).resources == loaded("# a comment\n" + GOOD).resources
