@@ -4,18 +4,24 @@ import argparse
 import asyncio
 import importlib
 import os
+import platform
 import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
+from importlib import metadata
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final
 
 from gateway import lifeline
-from gateway.config import ConfigError
+from gateway.config import Problem, Reference, Resource, id_of, target_of
+from gateway.config.problems import did_you_mean, escaped, excerpt, quoted
+from gateway.config.resources import API_VERSION, KINDS, label
+from gateway.config.template import data_of, defaults, json_of, yaml_of
 from gateway.headers import Secrets
-from gateway.loading import Loaded, load
+from gateway.loading import Loaded, inspect, resources
 from gateway.proxy.log import EventLog, Frames, standard_output
 from gateway.proxy.server import Gateway, ListenError
 
@@ -29,15 +35,50 @@ DEFAULT_FRAME_RATE: Final = 2000
 
 
 def parser() -> argparse.ArgumentParser:
-    """The command line of `aileron`."""
+    """The command line of `aileron`: AILERON's own (core-v1, section 1), and what this kit adds to it."""
     top = argparse.ArgumentParser(
         prog="aileron",
         description="A reverse proxy for HTTP and WebSocket, configured by AILERON Gateway's core/v1 files.",
         epilog="Without --frames, frames are shown as text on a terminal and not at all elsewhere.",
         allow_abbrev=False,
+        add_help=False,
     )
-    top.add_argument("-f", "--file", metavar="PATH", type=Path, required=True, help="the config file")
-    shown = top.add_argument_group("what the log shows")
+    own = top.add_argument_group("options, as AILERON has them")
+    own.add_argument(
+        "-f",
+        "--file",
+        metavar="PATH",
+        type=Path,
+        action="append",
+        default=[],
+        help="a config file, or a directory of them; may be given more than once",
+    )
+    own.add_argument(
+        "-e",
+        "--env",
+        metavar="PATH",
+        type=Path,
+        action="append",
+        default=[],
+        help="a file of environment variables; may be given more than once",
+    )
+    own.add_argument(
+        "-t",
+        "--template",
+        metavar="G/V/K[/NS/NAME]",
+        help="print the defaults of a kind, as core/v1/HTTPServer, or a resource of the config, and exit",
+    )
+    own.add_argument(
+        "-o",
+        "--out",
+        metavar="FORMAT",
+        default="yaml",
+        help="how --template prints: yaml or json (%(default)s)",
+    )
+    own.add_argument("-v", "--version", action="store_true", help="print the version and exit")
+    own.add_argument("-i", "--info", action="store_true", help="print what this runs on and exit")
+    own.add_argument("-h", "--help", action="store_true", help="print this and exit")
+    shown = top.add_argument_group("what the log shows, which is this kit's own")
     shown.add_argument(
         "--frames", choices=FRAMES, help="frames as lines for people or as JSON; off: start, stop, errors"
     )
@@ -68,12 +109,30 @@ def _count(text: str) -> int:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; its exit status is 0 after a stop, 1 for what went wrong, 2 for wrong usage."""
-    options = parser().parse_args(arguments)
+    top = parser()
+    given = sys.argv[1:] if arguments is None else arguments
+    options = top.parse_args(given)
+    if options.version:
+        print(f"aileron-demo {_version()}")
+        return 0
+    if options.info:
+        print(_info())
+        return 0
+    if options.help or not given:
+        print(top.format_help(), end="")
+        return 0
+    wanted = _template(options.template, top)
     _keep_standard_descriptors()
-    try:
-        loaded = load([options.file], os.environ)
-    except ConfigError as error:
-        print(error, file=sys.stderr)
+    if _tell(_load_env(options.env)):
+        return 1
+    if wanted is not None:
+        return _print_template(wanted, options.file, options.out)
+    if not options.file:
+        print("aileron: there is no Entrypoint to start from; name a config file with -f", file=sys.stderr)
+        return 1
+    loading = inspect(options.file, os.environ)
+    _tell(loading.problems, loading.sources)
+    if loading.loaded is None:
         return 1
     output = standard_output()
     frames: Frames = options.frames or ("text" if output is not None and os.isatty(output) else "off")
@@ -82,11 +141,107 @@ def main(arguments: Sequence[str] | None = None) -> int:
     _keep_read_buffers()
     try:
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-            runner.run(_serve(loaded, log, Secrets(show=options.show_secrets)))
+            runner.run(_serve(loading.loaded, log, Secrets(show=options.show_secrets)))
     except (ListenError, lifeline.LifelineError) as error:
         print(f"aileron: {error}", file=sys.stderr)
         return 1
     return 0
+
+
+def _tell(problems: Sequence[Problem], sources: Mapping[str, Sequence[str]] = MappingProxyType({})) -> bool:
+    """Print `problems`, on a terminal with the lines in question; whether there is an error among them."""
+    for problem in problems:
+        print(problem, file=sys.stderr)
+        if sys.stderr.isatty() and (shown := excerpt(problem, sources)):
+            print(f"    {shown.number} | {shown.line}", file=sys.stderr)
+            print(f"    {' ' * len(str(shown.number))} | {shown.caret}", file=sys.stderr)
+    return any(problem.severity == "error" for problem in problems)
+
+
+def _load_env(paths: Sequence[Path]) -> tuple[Problem, ...]:
+    """Put the variables of the env files at `paths` into this process's environment."""
+    if not paths:
+        return ()
+    from gateway.config.envfile import load_env  # noqa: PLC0415  (few starts need it)
+
+    return load_env(paths, os.environ)
+
+
+def _template(text: str | None, top: argparse.ArgumentParser) -> list[str] | None:
+    """The parts of what --template asks for; ends with status 2 where nothing could be meant by it."""
+    if text is None:
+        return None
+    parts = text.split("/")
+    if len(parts) not in (3, 5):
+        top.error("-t takes group/version/kind or group/version/kind/namespace/name, as core/v1/HTTPServer")
+    if "/".join(parts[:2]) != API_VERSION or parts[2] not in KINDS:
+        hint = did_you_mean("/".join(parts[:3]), [f"{API_VERSION}/{kind}" for kind in KINDS])
+        top.error(f"-t: {quoted(text)} names no kind that is known here{hint or f'; {_kinds()} are'}")
+    return parts
+
+
+def _kinds() -> str:
+    *most, last = (f"{API_VERSION}/{kind}" for kind in KINDS)
+    return f"{', '.join(most)} and {last}"
+
+
+def _print_template(wanted: list[str], files: Sequence[Path], form: str) -> int:
+    """Print the defaults of a kind, or a resource that `files` have."""
+    found, problems = resources(files, os.environ)
+    if _tell(problems):
+        return 1
+    group, version, kind, *names = wanted
+    resource: Resource | None
+    if names:
+        namespace, name = names
+        reference = Reference(api_version=f"{group}/{version}", kind=kind, namespace=namespace, name=name)
+        resource = found.get(target_of(reference))
+    else:
+        resource = defaults(kind)
+    if resource is None:
+        there = [label(each.kind, *id_of(each)[2:]) for each in found.values() if each.kind == kind]
+        hint = f"; there is {', '.join(there)}" if there else ""
+        words = quoted(label(kind, *names), marks="")
+        print(f"aileron: -t: {words} is not in the config{escaped(hint)}", file=sys.stderr)
+        return 2
+    print(json_of(data_of(resource)) if form == "json" else yaml_of(data_of(resource)))
+    return 0
+
+
+def _version() -> str:
+    try:
+        return metadata.version("aileron-demo")
+    except metadata.PackageNotFoundError:
+        return "(a checkout)"
+
+
+_DEPENDENCIES: Final = (
+    "aiohttp",
+    "aiohappyeyeballs",
+    "google-re2",
+    "h11",
+    "Jinja2",
+    "msgspec",
+    "PyYAML",
+    "rich",
+    "uvloop",
+    "xxhash",
+)
+
+
+def _info() -> str:
+    """What this runs on: Python, the platform, and the dependencies with their versions."""
+    lines = [
+        f"aileron-demo {_version()}",
+        f"{platform.python_implementation()} {platform.python_version()}",
+        platform.platform(),
+    ]
+    for name in _DEPENDENCIES:
+        try:
+            lines.append(f"{name} {metadata.version(name)}")
+        except metadata.PackageNotFoundError:
+            lines.append(f"{name} (not installed)")
+    return "\n".join(lines)
 
 
 async def _serve(loaded: Loaded, log: EventLog, secrets: Secrets) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gateway.advice import advise
-from gateway.config import Config, ConfigError, HTTPServer, Id, Problem, link
+from gateway.config import Config, ConfigError, HTTPServer, Id, Problem, Resource, collect, link
 from gateway.config.documents import read_all
 from gateway.config.problems import tidy
 from gateway.routing import Routes, build
@@ -66,3 +66,13 @@ def load(paths: Sequence[Path], environment: MutableMapping[str, str]) -> Loaded
     if loading.loaded is None:
         raise ConfigError(loading.problems, loading.sources)
     return loading.loaded
+
+
+def resources(
+    paths: Sequence[Path], environment: MutableMapping[str, str]
+) -> tuple[Mapping[Id, Resource], tuple[Problem, ...]]:
+    """What stands in the files at `paths`, whether or not a gateway can be made of it, and what is wrong."""
+    reading = read_all(paths, environment)
+    problems = list(reading.problems)
+    found = collect(reading.documents, problems)
+    return found, tidy(problems)

@@ -29,15 +29,16 @@ GATEWAY: Final[Mapping[str, tuple[str, ...]]] = {
     "routing": ("config", "headers"),
     "advice": ("config", "routing"),
     "loading": ("config", "routing", "advice"),
+    "watch": ("config",),
     "lifeline": (),
     "proxy": (*PURE, "loading"),
-    "cli": (*PURE, "loading", "lifeline", "proxy"),
+    "cli": (*PURE, "lifeline", "loading", "proxy", "watch"),
     "__main__": ("cli",),
 }
 """What each room of the gateway may import of the others."""
 
 LAUNCHER: Final = {
-    f"gateway.{room}" for room in ("events", "text", "config", "routing", "headers", "loading")
+    f"gateway.{room}" for room in ("events", "text", "config", "loading", "routing", "headers")
 } | {"demo_upstream.page"}
 """What the launcher may import of the others."""
 

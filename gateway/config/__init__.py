@@ -7,6 +7,7 @@ hints.py        what was probably meant by a value that is none
 addresses.py    listen addresses and upstream urls
 resources/      the kinds of core/v1, field for field
 graph.py        references followed from the Entrypoint: `link`
+template.py     resources → all that they say, as YAML and JSON
 problems.py     what is wrong, where, and what would be right
 """
 
@@ -18,7 +19,7 @@ from gateway.config.addresses import (
     parse_addr,
     parse_upstream,
 )
-from gateway.config.graph import Config, Id, id_of, link, target_of
+from gateway.config.graph import Config, Id, collect, id_of, link, target_of
 from gateway.config.problems import ConfigError, Problem
 from gateway.config.resources import (
     Entrypoint,
@@ -52,6 +53,7 @@ __all__ = [
     "ReverseProxyHandler",
     "Upstream",
     "UpstreamSpec",
+    "collect",
     "host_port",
     "id_of",
     "is_loopback",

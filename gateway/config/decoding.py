@@ -21,7 +21,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import MISSING, dataclass, field, fields, replace
 from enum import IntEnum
-from functools import cache
+from functools import cache, lru_cache
 from typing import Annotated, Any, Final, Generic, Protocol, TypeVar, get_args, get_origin
 
 from gateway.config.documents import MappingNode, Node, ScalarNode, SequenceNode
@@ -128,6 +128,8 @@ class Field:
     """As files have it, in lowerCamel."""
     declared: Declared
     required: bool
+    always: bool
+    """Whether a message stands there even where none is given: one of defaults."""
 
 
 def _fields_of(cls: type[Any]) -> tuple[Field, ...]:
@@ -138,6 +140,7 @@ def _fields_of(cls: type[Any]) -> tuple[Field, ...]:
             name=declared.json_name or re.sub("_(.)", lambda found: found[1].upper(), each.name),
             declared=declared,
             required=each.default is MISSING and each.default_factory is MISSING,
+            always=each.default_factory is not MISSING,
         )
         for each in fields(cls)
         if get_origin(each.type) is Annotated
@@ -164,9 +167,15 @@ def _all_places(cls: type[Message], place: str) -> Iterator[tuple[str, str]]:
             yield from _all_places(decode.cls, inner)
 
 
+def _unknown(name: str, allowed: tuple[str, ...], here: str, root: type[Any] | None) -> str:
+    return unknown_field(name, allowed, here, places(root) if root else {})
+
+
 # To mypy, the class of a frozen dataclass is not hashable, so the caches take anything.
 fields_of: Final[Callable[[Any], tuple[Field, ...]]] = cache(_fields_of)
 places: Final[Callable[[Any], Mapping[str, tuple[str, ...]]]] = cache(_places)
+_unknown_words: Final[Callable[[str, tuple[str, ...], str, Any], str]] = lru_cache(maxsize=1024)(_unknown)
+"""Aliases can repeat a mistake thousands of times."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,12 +197,19 @@ class MessageOf(Generic[M]):
         values: dict[str, Any] = {}
         marks: dict[str, Mark] = {}
         for each in known:
+            value = None
             if each.name in given:
                 _, value_node = given[each.name]
-                marks[each.attribute] = value_node.mark
+                if not is_empty(value_node):
+                    marks[each.attribute] = value_node.mark
                 value = each.declared.decode(value_node, scope.at(each.name))
-                if value is not None:
-                    values[each.attribute] = value
+            if value is None and each.always:
+                path = scope.at(each.name).path
+                value = each.declared.decode.cls(
+                    where=replace(_NOWHERE, file=scope.file, path=path, mark=mapping.mark)
+                )
+            if value is not None:
+                values[each.attribute] = value
         lacking = [each for each in known if each.required and each.attribute not in values]
         for each in lacking:
             if each.name not in given or is_empty(given[each.name][1]):
@@ -203,11 +219,13 @@ class MessageOf(Generic[M]):
         return None if lacking else self.cls(**values, where=where)
 
 
-def entries(mapping: MappingNode, scope: Scope, names: Mapping[str, str]) -> dict[str, tuple[Mark, Node]]:
+def entries(
+    mapping: MappingNode, scope: Scope, names: Mapping[str, str] | None
+) -> dict[str, tuple[Mark, Node]]:
     """The fields of `mapping`: where the name stands, and the value.
 
-    `names` has the canonical name of each name that is allowed.  Keys that are merged in (`<<`) give way to
-    the mapping's own.
+    `names` has the canonical name of each name that is allowed; None: all are, and mean themselves.  Keys
+    that are merged in (`<<`) give way to the mapping's own.
     """
     given: dict[str, tuple[Mark, Node]] = {}
     merged: list[Node] = []
@@ -216,11 +234,11 @@ def entries(mapping: MappingNode, scope: Scope, names: Mapping[str, str]) -> dic
             scope.problem(key.mark, "the name of a field has to stand here, not a list or a mapping")
         elif key.plain and key.text == "<<":
             merged.extend(value.items if isinstance(value, SequenceNode) else (value,))
-        elif key.text not in names:
-            elsewhere = places(scope.root) if scope.root else {}
-            words = unknown_field(key.text, dict.fromkeys(names.values()), scope.path, elsewhere)
+        elif names is not None and key.text not in names:
+            here = re.sub(r"\[\d+\]", "[]", scope.path)
+            words = _unknown_words(key.text, tuple(dict.fromkeys(names.values())), here, scope.root)
             scope.at(key.text).problem(key.mark, words, "unknown-field")
-        elif (name := names[key.text]) in given:
+        elif (name := names[key.text] if names else key.text) in given:
             words = f"this field is given twice; the other one stands in line {given[name][0].line}"
             scope.at(key.text).problem(key.mark, words, "duplicate")
         else:
@@ -269,8 +287,7 @@ class TextMap:
         mapping = _given(node, scope, MappingNode, "a mapping")
         if mapping is None:
             return None
-        keys = {key.text for key, _ in mapping.entries if isinstance(key, ScalarNode) and key.text != "<<"}
-        given = entries(mapping, scope, {key: key for key in keys})
+        given = entries(mapping, scope, None)
         values = {key: Text()(value, scope.at(key)) for key, (_, value) in given.items()}
         return tuple((key, value or "") for key, value in values.items())
 

@@ -12,7 +12,7 @@ Rules
 """
 
 import itertools
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, TypeVar
 
@@ -102,6 +102,14 @@ class Config:
                         if balancer.all_path_matchers:  # without one nothing matches
                             found |= {each.upstream: None for each in balancer.upstreams if each.weight >= 0}
         return tuple(found)
+
+
+def collect(documents: Iterable[Document], problems: list[Problem]) -> Mapping[Id, Resource]:
+    """The resources in `documents`, each by itself; nothing is built yet, and no reference followed."""
+    linker = _Linker(problems)
+    for document in documents:
+        linker.add(document)
+    return linker.resources
 
 
 def link(documents: Iterable[Document], problems: list[Problem], *, files: Sequence[str]) -> Config | None:
@@ -223,6 +231,7 @@ class _Linker:
             case HTTPServer():
                 mounted = [each for host in resource.spec.virtual_hosts for each in host.handlers]
             case HTTPHandler():
+                self._check_circle(resource, problems)
                 mounted = [resource.spec]
             case _:
                 mounted = []
@@ -236,24 +245,21 @@ class _Linker:
                 continue
             role = "a handler has to be a ReverseProxyHandler or an HTTPHandler"
             handler = self._follow(_scope(resource, "", problems), each.handler, HANDLERS, role)
-            if isinstance(handler, HTTPHandler) and self._leads_back(handler):
-                words = f"{handler.label} leads back to itself, so no request would ever be answered"
-                where = each.handler.where
-                _scope(resource, where.path, problems).problem(where.mark, words, "loop")
-            elif handler is not None:
+            if handler is not None:
                 found.append(handler)
         return found
 
-    def _leads_back(self, handler: HTTPHandler) -> bool:
-        """Whether the handlers inside of `handler` go round in a circle."""
-        seen: set[Id] = set()
+    def _check_circle(self, handler: HTTPHandler, problems: list[Problem]) -> None:
+        """Tell of the circle that `handler` is part of, once: where the last of its members is written."""
+        circle: dict[Id, None] = {}
         inner: Resource | None = handler
-        while isinstance(inner, HTTPHandler):
-            if id_of(inner) in seen:
-                return True
-            seen.add(id_of(inner))
+        while isinstance(inner, HTTPHandler) and id_of(inner) not in circle:
+            circle[id_of(inner)] = None
             inner = self.resources.get(target_of(inner.spec.handler)) if inner.spec.handler else None
-        return False
+        if inner is handler and max(circle, key=list(self.resources).index) == id_of(handler):
+            words = f"{handler.label} leads back to itself, so no request would ever be answered"
+            mark = handler.spec.where.of("handler")
+            _scope(handler, "spec.handler", problems).problem(mark, words, "loop")
 
     def _check_error_handler(
         self, resource: Resource, entrypoint: Entrypoint | None, problems: list[Problem]

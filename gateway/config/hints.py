@@ -37,20 +37,18 @@ def slip(node: Node) -> str:
 
 
 def unknown_field(
-    name: str, allowed: Iterable[str], path: str, elsewhere: Mapping[str, tuple[str, ...]]
+    name: str, allowed: Iterable[str], here: str, elsewhere: Mapping[str, tuple[str, ...]]
 ) -> str:
-    """Said of a field `name` of the message at `path` (`spec.loadBalancers[0]`), which has those `allowed`.
+    """Said of a field `name` of the message at `here` (`spec.loadBalancers[]`), which has those `allowed`.
 
     `elsewhere` tells of the names of all fields of the resource in which messages they stand
     (`spec.loadBalancers[].pathMatcher`).
     """
-    here = re.sub(r"\[\d+\]", "[]", path)
     homes = elsewhere.get(name, ())
     if inner := [home for home in homes if _below(home, here)]:
         nearest = min(inner, key=lambda home: home.count("."))
-        return (
-            f"unknown field; {quoted(name)} belongs into {quoted(nearest[len(here) :].lstrip('.'), marks='')}"
-        )
+        inside = quoted(nearest[len(here) :].lstrip("."), marks="")
+        return f"unknown field; {quoted(name)} belongs into {inside}"
     if hint := did_you_mean(name, allowed):
         return f"unknown field{hint}"
     if homes:

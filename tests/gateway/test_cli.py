@@ -1,8 +1,12 @@
 """The `aileron` command: options, what can be wrong, and where its output goes."""
 
 import asyncio
+import importlib.metadata
+import json
 import os
+import platform
 import pty
+import re
 import shutil
 import signal
 import socket
@@ -13,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import yaml
 
 from gateway.cli import main, parser
 from tests.gateway.proxy.raw import from_client, open_tunnel
@@ -65,10 +70,148 @@ def test_help_tells_every_option(run: Run) -> None:
     done = run("--help")
     assert (done.status, done.stderr) == (0, "")
     assert done.stdout.startswith("usage: aileron ")
-    for option in ("-f PATH", "--frames", "--preview BYTES", "--frame-rate N", "--show-secrets"):
+    for option in (
+        "-f PATH",
+        "-e PATH",
+        "-t G/V/K[/NS/NAME]",
+        "-o FORMAT",
+        "-v, ",
+        "-i, ",
+        "-h, ",
+        "--frames",
+        "--preview BYTES",
+        "--frame-rate N",
+        "--show-secrets",
+    ):
         assert option in done.stdout
     assert "(64)" in done.stdout
     assert "(2000;" in done.stdout
+
+
+def test_what_the_kit_adds_stands_apart() -> None:
+    """In a group of its own, below what AILERON has."""
+    own, _, added = run_process("--help").stdout.partition("which is this kit's own:")
+    assert "--show-secrets  " not in own
+    assert "--file" not in added
+    assert all(option in added for option in ("--frames", "--preview", "--frame-rate", "--show-secrets"))
+
+
+VERSION = f"aileron-demo {importlib.metadata.version('aileron-demo')}\n"
+
+
+@pytest.mark.parametrize(
+    ("options", "begins"),
+    [
+        ((), "usage: aileron "),
+        (("-h",), "usage: aileron "),
+        (("-h", "-i"), VERSION + platform.python_implementation()),
+        (("-h", "-i", "-v"), VERSION),
+        (("--version", "-f", "nowhere.yaml", "-e", "nowhere.env", "-t", "x"), VERSION),
+        (("--info", "-f", "nowhere.yaml"), VERSION),
+        (("--help", "-f", "nowhere.yaml"), "usage: aileron "),
+    ],
+)
+def test_what_needs_no_config(options: tuple[str, ...], begins: str) -> None:
+    """Version before info before help, before any file is read; nothing is help (core-v1, section 1)."""
+    done = run_process(*options)
+    assert (done.status, done.stderr) == (0, "")
+    assert done.stdout.startswith(begins)
+    if "-v" in options or "--version" in options:
+        assert done.stdout == VERSION
+
+
+def test_info_names_every_dependency(run: Run) -> None:
+    """With its version, as it is installed."""
+    told = dict(line.split(" ", 1) for line in run("-i").stdout.splitlines()[3:])
+    wanted = [
+        re.split(r"[^\w-]", each)[0].lower()
+        for each in importlib.metadata.requires("aileron-demo") or ()
+        if "extra ==" not in each
+    ]
+    assert sorted(name.lower() for name in told) == sorted(wanted)
+    assert told["aiohttp"] == importlib.metadata.version("aiohttp")
+
+
+@pytest.mark.parametrize("options", [("-o", "json"), ("--frames", "json")])
+def test_without_a_config_there_is_no_entrypoint(run: Run, options: tuple[str, ...]) -> None:
+    """One line that says what to give; status 1."""
+    done = run(*options)
+    assert (done.status, done.stdout) == (1, "")
+    assert done.stderr == "aileron: there is no Entrypoint to start from; name a config file with -f\n"
+
+
+def test_a_template_is_the_defaults_of_a_kind() -> None:
+    """As YAML with sorted keys, or as JSON in the order of the fields; any other word means YAML."""
+    done = run_process("-t", "core/v1/HTTPServer")
+    assert (done.status, done.stderr) == (0, "")
+    assert '\n    readTimeout: "30"\n' in done.stdout
+    assert run_process("-t", "core/v1/HTTPServer", "-o", "toml").stdout == done.stdout
+    in_json = run_process("-t", "core/v1/HTTPServer", "--out", "json").stdout
+    assert json.loads(in_json) == yaml.safe_load(done.stdout)
+    assert list(json.loads(in_json)) == ["apiVersion", "kind", "metadata", "spec"]
+
+
+def test_a_template_of_what_was_loaded(run: Run, tmp_path: Path) -> None:
+    """The resource with its defaults; an Entrypoint is not needed for that."""
+    path = written(tmp_path, config_of("http://localhost:1", addr=":7").partition("---\n")[2])
+    done = run("-f", path, "-t", "core/v1/HTTPServer/default/default")
+    assert (done.status, done.stderr) == (0, "")
+    spec = yaml.safe_load(done.stdout)["spec"]
+    assert (spec["addr"], spec["shutdownTimeout"], spec["httpConfig"]["idleTimeout"]) == (":7", 2, "10")
+
+
+@pytest.mark.parametrize(
+    ("template", "spoilt", "status", "says"),
+    [
+        (
+            "core/v1/HTTPServer/default/nobody",
+            False,
+            2,
+            "HTTPServer default/nobody is not in the config; there is HTTPServer default/default\n",
+        ),
+        ("core/v1/ErrorHandler/a/b", False, 2, "ErrorHandler a/b is not in the config\n"),
+        ("core/v1/HTTPServer", True, 1, 'did you mean "addr"?\n'),
+    ],
+)
+def test_a_template_that_cannot_be_printed(
+    run: Run, tmp_path: Path, template: str, *, spoilt: bool, status: int, says: str
+) -> None:
+    """What was not loaded is 2; files are loaded first, and can fail."""
+    config = config_of("http://localhost:1")
+    done = run("-f", written(tmp_path, config.replace("addr:", "adr:") if spoilt else config), "-t", template)
+    assert (done.status, done.stdout) == (status, "")
+    assert done.stderr.endswith(says)
+
+
+def test_several_files_are_one_config(run: Run, tmp_path: Path) -> None:
+    """-f may be given more than once; a comma is part of a name."""
+    first, second = tmp_path / "a,b.yaml", tmp_path / "c.yaml"
+    entrypoint, _, rest = config_of("http://localhost:1", addr="192.0.2.1:0").partition("---\n")
+    first.write_text(entrypoint)
+    second.write_text(rest)
+    done = run("-f", str(first), "--file", str(second))
+    assert (done.status, done.stderr.partition(":")[0]) == (1, "aileron")
+    assert "cannot listen on 192.0.2.1:0" in done.stderr
+
+
+def test_warnings_come_before_the_start(run: Run, tmp_path: Path) -> None:
+    """One line each on standard error, with its place; they stop nothing."""
+    unused = "---\napiVersion: core/v1\nkind: HTTPHandler\nmetadata: {name: unused}\n"
+    path = written(tmp_path, f"apiVersion: core/v1\nkind: Entrypoint\n{unused}")
+    done = run("-f", path)
+    assert (done.status, done.stdout) == (0, "")
+    assert done.stderr == (
+        f"{path}:4:1: warning: HTTPHandler default/unused: spec.handler: this field must be given\n"
+    )
+
+
+def test_env_files_come_first(run: Run, tmp_path: Path) -> None:
+    """A file that is missing ends it with status 1, before any config is read."""
+    pytest.importorskip("gateway.config.envfile")
+    done = run("-e", str(tmp_path / "no.env"), "-f", str(tmp_path / "no.yaml"))
+    assert (done.status, done.stdout) == (1, "")
+    assert "no.env" in done.stderr
+    assert "no.yaml" not in done.stderr
 
 
 def test_the_console_script_is_the_module() -> None:
@@ -83,7 +226,6 @@ def test_the_console_script_is_the_module() -> None:
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        ((), "-f"),
         (("-f",), "expected one argument"),
         (("-f", "x", "--frames", "yes"), "invalid choice: 'yes'"),
         (("-f", "x", "--preview", "-1"), "'-1' is not a whole number from 0 on"),
@@ -92,6 +234,12 @@ def test_the_console_script_is_the_module() -> None:
         (("-f", "x", "--frame-rate", "9" * 40), "is not a whole number"),
         (("-f", "x", "--show"), "unrecognized arguments: --show"),
         (("-f", "x", "more"), "unrecognized arguments: more"),
+        (("--fil", "x"), "unrecognized arguments: --fil x"),
+        (("-v", "--what"), "unrecognized arguments: --what"),
+        (("-t", "core/v1"), "-t takes group/version/kind or group/version/kind/namespace/name"),
+        (("-t", "core/v1/HTTPServer/default"), "-t takes group/version/kind or"),
+        (("-t", "core/v1/HTTPSever"), 'names no kind that is known here; did you mean "core/v1/HTTPServer"?'),
+        (("-t", "app/v9/X"), "core/v1/ReverseProxyHandler and core/v1/ErrorHandler are"),
     ],
 )
 def test_wrong_options(run: Run, options: tuple[str, ...], says: str) -> None:

@@ -3,6 +3,7 @@
 from gateway.config import Config, ConfigError
 from gateway.config.documents import parse
 from gateway.config.graph import link
+from gateway.config.problems import tidy
 
 ENTRYPOINT = """\
 apiVersion: core/v1
@@ -54,6 +55,14 @@ def loaded(content: str | bytes) -> Config:
     if config is None:
         raise ConfigError(problems)
     return config
+
+
+def warned(content: str) -> list[str]:
+    """All that is said of a file config.yaml with this content, warnings as well, as it is printed."""
+    reading = parse("config.yaml", content.encode())
+    problems = list(reading.problems)
+    link(reading.documents, problems, files=["config.yaml"])
+    return [str(problem) for problem in tidy(problems)]
 
 
 def told(content: str | bytes) -> list[str]:

@@ -4,25 +4,47 @@ import re
 
 import pytest
 
-from gateway.config.addresses import Upstream, parse_addr, parse_upstream
+from gateway.config.addresses import Address, Upstream, parse_addr, parse_upstream
 
 
 @pytest.mark.parametrize(
-    ("addr", "parts"),
+    ("addr", "address"),
     [
-        (":8080", (None, 8080)),
-        (":0", (None, 0)),
-        ("localhost:8080", ("localhost", 8080)),
-        ("127.0.0.1:65535", ("127.0.0.1", 65535)),
-        ("[::1]:8080", ("::1", 8080)),
-        ("[::]:1", ("::", 1)),
-        ("[fe80::1%eth0]:80", ("fe80::1%eth0", 80)),
-        ("my_host.local:80", ("my_host.local", 80)),
+        (":8080", Address(network="tcp", port=8080)),
+        (":0", Address(network="tcp")),
+        ("localhost:8080", Address(network="tcp", host="localhost", port=8080)),
+        ("127.0.0.1:65535", Address(network="tcp", host="127.0.0.1", port=65535)),
+        ("[::1]:8080", Address(network="tcp", host="::1", port=8080)),
+        ("[::]:1", Address(network="tcp", host="::", port=1)),
+        ("[fe80::1%eth0]:80", Address(network="tcp", host="fe80::1%eth0", port=80)),
+        ("my_host.local:80", Address(network="tcp", host="my_host.local", port=80)),
+        (":http", Address(network="tcp", port=80)),
+        ("localhost:https", Address(network="tcp", host="localhost", port=443)),
+        ("tcp://:8080", Address(network="tcp", port=8080)),
+        ("tcp4://:8080", Address(network="tcp4", port=8080)),
+        ("tcp6://[::1]:8080", Address(network="tcp6", host="::1", port=8080)),
+        ("tcp4://127.0.0.1:http", Address(network="tcp4", host="127.0.0.1", port=80)),
+        ("unix:///run/x.sock", Address(network="unix", path="/run/x.sock")),
+        ("unix://@abstract", Address(network="unix", path="@abstract")),
     ],
 )
-def test_listen_addresses(addr: str, parts: tuple[str | None, int]) -> None:
-    """Host and port; no host is every interface, and IPv6 addresses lose their brackets."""
-    assert parse_addr(addr) == parts
+def test_listen_addresses(addr: str, address: Address) -> None:
+    """No host is every interface, and IPv6 addresses lose their brackets (core-v1, section 4.1)."""
+    assert parse_addr(addr) == address
+
+
+@pytest.mark.parametrize(
+    ("addr", "shown"),
+    [
+        (":8080", ":8080"),
+        ("tcp6://[::1]:http", "[::1]:80"),
+        ("unix:///run/x.sock", "unix:///run/x.sock"),
+        ("unix://@abstract", "unix://@abstract"),
+    ],
+)
+def test_an_address_is_shown_as_files_have_it(addr: str, shown: str) -> None:
+    """For messages."""
+    assert str(parse_addr(addr)) == shown
 
 
 @pytest.mark.parametrize(
@@ -43,7 +65,7 @@ def test_listen_addresses(addr: str, parts: tuple[str | None, int]) -> None:
         (":65536", "port 65536 is out of range; ports go from 1 to 65535"),
         (":-1", '"-1" is not a port number'),
         (":\uff18\uff10", '"\uff18\uff10" is not a port number'),
-        (":https", '"https" is not a port number; write 443'),
+        (":gopher", '"gopher" is not a port number'),
         ("::1:8080", 'an IPv6 address stands in brackets; write "[::1]:8080"'),
         ("[::g]:80", '"[::g]" is not an IPv6 address in brackets'),
         ("[localhost]:80", '"[localhost]" is not an IPv6 address in brackets'),
@@ -52,10 +74,15 @@ def test_listen_addresses(addr: str, parts: tuple[str | None, int]) -> None:
         ("a." * 200 + ":80", f'"{"a." * 29}a…" is not the name of a host'),
         ("a b:80", '"a b" is not the name of a host'),
         ("über:80", '"über" is not the name of a host; write its ASCII form, "xn--ber-goa"'),
-        (
-            "unix:///run/x.sock",
-            'only a host and a port are supported yet; write them as in "localhost:9090"',
-        ),
+        ("udp://:1", '"udp" is no network to listen on; tcp, tcp4, tcp6 and unix are'),
+        ("TCP://:1", '"TCP" is no network to listen on; tcp, tcp4, tcp6 and unix are'),
+        ("tcp4://[::1]:1", '"::1" is no address of tcp4'),
+        ("tcp6://127.0.0.1:1", '"127.0.0.1" is no address of tcp6'),
+        ("unix://x.sock", 'a unix socket has an absolute path, as in "unix:///run/gateway.sock"'),
+        ("unix://@", 'a unix socket has an absolute path, as in "unix:///run/gateway.sock"'),
+        ("unix:///" + "a" * 107, "the path of a unix socket has at most 107 bytes, and no NUL among them"),
+        ("/run/x.sock", 'a unix socket is written as "unix:///run/x.sock"'),
+        ("@abstract", 'a unix socket is written as "unix://@abstract"'),
     ],
 )
 def test_wrong_listen_addresses(addr: str, words: str) -> None:

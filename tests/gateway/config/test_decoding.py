@@ -2,16 +2,28 @@
 
 import pytest
 
-from gateway.config.resources import HTTPServer, HTTPServerSpec, ReverseProxyHandler
+from gateway.config.decoding import fields_of
+from gateway.config.resources import (
+    ErrorHandler,
+    HasherSpec,
+    HashSourceType,
+    HTTPConfig,
+    HTTPServer,
+    LBAlgorithm,
+    ReverseProxyHandler,
+    known_methods,
+)
 
-from .samples import ENTRYPOINT, GOOD, PROXY, SERVER, loaded, spoiled, told
+from .samples import ENTRYPOINT, GOOD, PROXY, SERVER, loaded, spoiled, told, warned
 
 MATCH_TYPE = (
     "config.yaml:24:20: ReverseProxyHandler default/default: spec.loadBalancers[0].pathMatcher.matchType: "
 )
+MATCH_TYPES = "Exact, Prefix, Suffix, Contains, Path, FilePath, Regex and RegexPOSIX"
 TIMEOUT = "config.yaml:12:20: HTTPServer default/default: spec.shutdownTimeout: "
 ADDR = "config.yaml:11:9: HTTPServer default/default: spec.addr: "
-SERVER_AT = "config.yaml:11:3: HTTPServer default/default: "
+SERVER_IS = "HTTPServer default/default: "
+SERVER_AT = f"config.yaml:11:3: {SERVER_IS}"
 
 
 def server_of(content: str) -> HTTPServer:
@@ -85,71 +97,124 @@ def test_fields_are_strict(wrong: str, problem: str) -> None:
     assert told(wrong) == [problem]
 
 
+BALANCER = "ReverseProxyHandler default/default: spec.loadBalancers[0]."
+
+
 @pytest.mark.parametrize(
     ("wrong", "problem"),
     [
         (
-            spoiled("  addr", "  httpConfig: {readTimeout: 3}\n  addr"),
-            SERVER_AT
-            + 'spec.httpConfig: "httpConfig" is a field of core/v1 that this gateway does not support yet',
+            spoiled("- pathMatcher", "- matchType: Prefix\n      pathMatcher"),
+            f'22:7: {BALANCER}matchType: unknown field; "matchType" belongs into pathMatcher',
         ),
         (
-            spoiled("  addr", "  HTTP2Config: {}\n  addr"),
-            SERVER_AT
-            + 'spec.http2Config: "http2Config" is a field of core/v1 that this gateway does not support yet',
+            spoiled("- pathMatcher", "- trimPrefix: /a\n      pathMatcher"),
+            f'22:7: {BALANCER}trimPrefix: unknown field; "trimPrefix" belongs into pathMatcher',
         ),
         (
-            spoiled("- handlers", "- hosts: [a.example]\n      handlers"),
+            spoiled("- url", "- match: /\n          url"),
             (
-                "config.yaml:13:7: HTTPServer default/default: spec.virtualHosts[0].hosts: "
-                '"hosts" is a field of core/v1 that this gateway does not support yet'
+                f'26:11: {BALANCER}upstreams[0].match: unknown field; "match" belongs into '
+                "spec.loadBalancers[].pathMatcher"
             ),
         ),
         (
-            spoiled("- pathMatcher", "- lbAlgorithm: Maglev\n      pathMatcher"),
+            spoiled("kind: HTTPServer\nspec", "kind: HTTPServer\nname: x\nspec"),
+            '10:1: HTTPServer default/default: name: unknown field; "name" belongs into metadata',
+        ),
+        (
+            spoiled("  addr", "  hosts: [a.example]\n  addr"),
             (
-                "config.yaml:22:7: ReverseProxyHandler default/default: spec.loadBalancers[0].lbAlgorithm: "
-                '"lbAlgorithm" is a field of core/v1 that this gateway does not support yet'
+                '11:3: HTTPServer default/default: spec.hosts: unknown field; "hosts" belongs into '
+                "virtualHosts[]"
+            ),
+        ),
+        (
+            spoiled("  addr", "  readTimeout: 3\n  addr"),
+            (
+                '11:3: HTTPServer default/default: spec.readTimeout: unknown field; "readTimeout" belongs '
+                "into httpConfig"
+            ),
+        ),
+        (
+            spoiled("  addr", "  kind: HTTPServer\n  addr"),
+            (
+                '11:3: HTTPServer default/default: spec.kind: unknown field; "kind" belongs into '
+                "virtualHosts[].handlers[].handler"
+            ),
+        ),
+        (
+            spoiled("  addr", "  metadata: {}\n  addr"),
+            (
+                '11:3: HTTPServer default/default: spec.metadata: unknown field; "metadata" stands at the '
+                "top, beside kind"
             ),
         ),
     ],
 )
-def test_fields_that_are_not_built_are_refused_by_name(wrong: str, problem: str) -> None:
-    """They are told apart from unknown ones."""
-    assert told(wrong) == [problem]
+def test_fields_at_the_wrong_level_are_told_where_they_belong(wrong: str, problem: str) -> None:
+    """The nearest place, first among those below."""
+    assert told(wrong) == [f"config.yaml:{problem}"]
+
+
+NO_MIDDLEWARE = (
+    "middleware comes from kinds that only AILERON has; leave it out here, and run the real gateway for it"
+)
+NO_HTTP2 = "it speaks HTTP/1.1 alone; leave this out, and clients that know HTTP/2 will do without"
 
 
 @pytest.mark.parametrize(
-    ("name", "words"),
+    ("wrong", "problem"),
     [
         (
-            "enableHTTP2",
-            'unknown field; did you mean "allowHTTP2" (which this gateway does not support yet)?',
+            spoiled("  addr", "  HTTP2Config: {}\n  addr"),
+            f'11:16: {SERVER_IS}spec.http2Config: "http2Config" is not supported by this gateway: {NO_HTTP2}',
         ),
         (
-            "middlewares",
-            'unknown field; did you mean "middleware" (which this gateway does not support yet)?',
+            spoiled("  addr", "  httpConfig: {allowHTTP2: true}\n  addr"),
+            (
+                f'11:28: {SERVER_IS}spec.httpConfig.allowHTTP2: "allowHTTP2" is not supported by this '
+                f"gateway: {NO_HTTP2}"
+            ),
         ),
-        ("shutdownTimeouts", 'unknown field; did you mean "shutdownTimeout"?'),
-        *(
-            (name, f'"{name}" is a field of core/v1, in {place}, that this gateway does not support yet')
-            for name, place in HTTPServerSpec.deeper.items()
+        (
+            spoiled("- handlers", "- middleware: [{kind: X}]\n      handlers"),
+            (
+                f'13:19: {SERVER_IS}spec.virtualHosts[0].middleware: "middleware" is not supported by this '
+                f"gateway: {NO_MIDDLEWARE}"
+            ),
         ),
-        *(
-            (name, f'"{name}" is a field of core/v1 that this gateway does not support yet')
-            for name in HTTPServerSpec.later
+        (
+            spoiled("  loadBalancers", "  roundTripper: {kind: HTTPClient}\n  loadBalancers"),
+            (
+                '21:17: ReverseProxyHandler default/default: spec.roundTripper: "roundTripper" is not '
+                "supported by this gateway: requests go upstream in one way, which is AILERON's default; "
+                "leave this out"
+            ),
         ),
     ],
 )
-def test_names_close_to_what_is_not_built(name: str, words: str) -> None:
-    """A suggestion that would be refused says so; what belongs further down is known by name."""
-    assert told(spoiled("  addr", f"  {name}: {{a: 1}}\n  addr")) == [SERVER_AT + f"spec.{name}: {words}"]
+def test_fields_that_cannot_be_honoured_are_refused_by_name(wrong: str, problem: str) -> None:
+    """With the reason, and what to do instead; they are told apart from unknown ones."""
+    assert told(wrong) == [f"config.yaml:{problem}"]
 
 
 @pytest.mark.parametrize("value", ["null", "", "~", "0", '""', "false", "[]"])
-def test_fields_that_are_not_built_may_be_empty(value: str) -> None:
+def test_refused_fields_may_be_empty(value: str) -> None:
     """As they are in what `aileron -t` prints."""
     assert told(spoiled("  addr", f"  middleware: {value}\n  addr")) == []
+
+
+def test_names_close_to_others() -> None:
+    """A suggestion comes from where the field stands, else from below."""
+    for name, words in {
+        "middlewares": 'did you mean "middleware"?',
+        "shutdownTimeouts": 'did you mean "shutdownTimeout"?',
+        "readTimout": 'did you mean "readTimeout"?',
+    }.items():
+        assert told(spoiled("  addr", f"  {name}: {{a: 1}}\n  addr")) == [
+            f"{SERVER_AT}spec.{name}: unknown field; {words}"
+        ]
 
 
 def test_declared_names_are_names() -> None:
@@ -227,14 +292,6 @@ def test_strings(value: str, addr: str) -> None:
             spoiled('":8080"', '"\\ud800"'),
             ADDR + "half of a surrogate pair stands for no character",
         ),
-        (
-            spoiled('":8080"', '":${PORT}"'),
-            ADDR + '"${PORT}": variables are not supported yet; write the value itself',
-        ),
-        (
-            spoiled('":8080"', "${ADDR:-hush}"),
-            ADDR + '"${ADDR}": variables are not supported yet; write the value itself',
-        ),
     ],
 )
 def test_what_is_no_string(wrong: str, problem: str) -> None:
@@ -283,6 +340,10 @@ def test_what_is_no_number(value: str, words: str) -> None:
         ("0", "Exact"),
         ("99", "Prefix"),
         ("-1", "Prefix"),
+        ("Regex", "Regex"),
+        ("6", "Regex"),
+        ("RegexPOSIX", "RegexPOSIX"),
+        ("Regex_POSIX", "RegexPOSIX"),
         ("null", "Exact"),
         ("", "Exact"),
     ],
@@ -295,18 +356,152 @@ def test_enums(value: str, name: str) -> None:
     assert matcher.match_type.name == name
 
 
+@pytest.mark.parametrize("number", [99, -1])
+def test_unknown_numbers_of_enums_fall_back(number: int) -> None:
+    """To RoundRobin, to ClientAddr, to a method that is dropped (core-v1, section 2)."""
+    lines = f"lbAlgorithm: {number}\n      hasher: {{hashSource: {number}}}\n      methods: [{number}, GET]"
+    (balancer,) = proxy_of(spoiled("- pathMatcher", f"- {lines}\n      pathMatcher")).spec.load_balancers
+    assert balancer.lb_algorithm is LBAlgorithm.RoundRobin
+    assert balancer.hasher == HasherSpec(hash_source=HashSourceType.ClientAddr)
+    assert known_methods(balancer.methods) == ("GET",)
+
+
+def test_unknown_numbers_of_parameter_matchers_are_none() -> None:
+    """They fail while the handler is built (core-v1, section 5.3), so only where something refers to it."""
+    matchers = "headerMatchers: [{key: x, matchType: 99}]"
+    words = (
+        "ReverseProxyHandler default/default: spec.loadBalancers[0].headerMatchers[0].matchType: "
+        f"99 is not known here; {MATCH_TYPES} are allowed"
+    )
+    wrong = spoiled("- pathMatcher", f"- {matchers}\n      pathMatcher")
+    assert told(wrong) == [f"config.yaml:22:44: {words}"]
+    unused = wrong.replace(
+        "            kind: ReverseProxyHandler",
+        "            kind: ReverseProxyHandler\n            name: other",
+    )
+    unused += PROXY.replace("kind: ReverseProxyHandler", "kind: ReverseProxyHandler\nmetadata: {name: other}")
+    assert told(unused) == []
+    assert warned(unused)[0] == f"config.yaml:23:44: warning: {words}"
+
+
+@pytest.mark.parametrize(
+    ("field", "values", "shown"),
+    [
+        ("methods", "[GET, POST, GET]", "GET"),
+        ("methods", "[GET, 1]", "1"),
+        ("patterns", "[/a, /b, /a]", "/a"),
+    ],
+)
+def test_lists_without_repetition(field: str, values: str, shown: str) -> None:
+    """Each further one is told at its place; a name and its number are the same."""
+    column = len(f"  {field}: ") + values.rindex(shown) + 1
+    index = values.count(",")
+    assert told(spoiled("  loadBalancers", f"  {field}: {values}\n  loadBalancers")) == [
+        (
+            f"config.yaml:21:{column}: ReverseProxyHandler default/default: spec.{field}[{index}]: "
+            f'"{shown}" stands in this list already'
+        )
+    ]
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "default"),
+    [
+        ("readTimeout", "0", 30),
+        ("maxHeaderBytes", '"0"', 8192),
+        ("idleTimeout", "null", 10),
+        ("readTimeout", "-1", -1),
+        ("readTimeout", '"9223372036854775807"', (1 << 63) - 1),
+        ("disableKeepAlive", "false", False),
+        ("disableKeepAlive", "true", True),
+        ("disableKeepAlive", '""', False),
+        ("altSvc", '""', ""),
+        ("listenConfig", "null", None),
+    ],
+)
+def test_zero_means_not_given(field: str, value: str, default: object) -> None:
+    """The default stands (core-v1, section 2)."""
+    config = server_of(spoiled("  addr", f"  httpConfig: {{{field}: {value}}}\n  addr")).spec.http_config
+    (known,) = (each for each in fields_of(HTTPConfig) if each.name == field)
+    assert getattr(config, known.attribute) == default
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        ("yes", 'should be true or false, but this is "yes"; write true'),
+        ("Off", 'should be true or false, but this is "Off"; write false'),
+        ('"true"', 'should be true or false, but this is "true"; leave out the quotes'),
+        ("1", 'should be true or false, but this is "1"; write true'),
+        ("maybe", 'should be true or false, but this is "maybe"'),
+        ("[]", "should be true or false, but this is a list"),
+    ],
+)
+def test_what_is_no_boolean(value: str, words: str) -> None:
+    """At the value, with the right one where it is known."""
+    assert told(spoiled("  addr", f"  httpConfig: {{disableKeepAlive: {value}}}\n  addr")) == [
+        f"config.yaml:11:34: {SERVER_IS}spec.httpConfig.disableKeepAlive: {words}"
+    ]
+
+
+def error_handler(message: str) -> str:
+    """An ErrorHandler with this entry under errorMessages."""
+    return GOOD + f"---\napiVersion: core/v1\nkind: ErrorHandler\nspec:\n  errorMessages:\n    - {message}\n"
+
+
+def test_mappings_of_any_names() -> None:
+    """In the order of the file; an empty value is an empty string."""
+    config = loaded(error_handler("headerTemplate: {X-B: '1', X-A: , <<: {X-C: c}}"))
+    (handler,) = (each for each in config.resources.values() if isinstance(each, ErrorHandler))
+    (entry,) = handler.spec.error_messages
+    assert sorted(entry.header_template) == [("X-A", ""), ("X-B", "1"), ("X-C", "c")]
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        ("{X: 1}", '32:27: F.X: should be a string, but 1 is a number; write "1" in quotes'),
+        ("{X: a, X: b}", "32:30: F.X: this field is given twice; the other one stands in line 32"),
+        ("[a]", '32:23: F: should be a mapping, but this is a list; leave out the "- "'),
+    ],
+)
+def test_what_is_no_mapping_of_names(value: str, words: str) -> None:
+    """At the value or the name."""
+    (problem,) = told(error_handler(f"headerTemplate: {value}"))
+    shown = problem.replace("spec.errorMessages[0].headerTemplate", "F").replace("config.yaml:", "", 1)
+    assert shown.replace("ErrorHandler default/default: ", "") == words
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        ("10.0.0.0", 'the length is missing; for this one address write "10.0.0.0/32"'),
+        ("a/8", '"a/8" is not a network; write it as in "10.0.0.0/8" or "::1/128"'),
+    ],
+)
+def test_what_is_found_while_building(value: str, words: str) -> None:
+    """An error where something refers to the resource, a warning where nothing does."""
+    networks = f"  httpConfig: {{listenConfig: {{networks: ['{value}']}}}}\n"
+    where = "spec.httpConfig.listenConfig.networks[0]: "
+    assert told(spoiled("  addr", f"{networks}  addr")) == [f"config.yaml:11:42: {SERVER_IS}{where}{words}"]
+    unused = f"---\napiVersion: core/v1\nkind: HTTPServer\nmetadata: {{name: b}}\nspec:\n{networks}"
+    assert told(GOOD + unused) == []
+    assert warned(GOOD + unused)[-1] == (f"config.yaml:32:42: warning: HTTPServer default/b: {where}{words}")
+
+
 @pytest.mark.parametrize(
     ("value", "words"),
     [
         ("prefix", '"prefix" is not known here; did you mean "Prefix"?'),
         ("Perfix", '"Perfix" is not known here; did you mean "Prefix"?'),
-        ("zzz", '"zzz" is not known here; Exact and Prefix are allowed'),
-        ('"1"', '"1" is not known here; Exact and Prefix are allowed'),
         (
-            "Regex",
-            "Regex is known to core/v1, but this gateway does not support it yet; Exact and Prefix are",
+            "zzz",
+            f'"zzz" is not known here; {MATCH_TYPES} are allowed',
         ),
-        ("6", "Regex is known to core/v1, but this gateway does not support it yet; Exact and Prefix are"),
+        (
+            '"1"',
+            f'"1" is not known here; {MATCH_TYPES} are allowed',
+        ),
         ("[Prefix]", "should be a name, but this is a list"),
     ],
 )

@@ -8,13 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.config import ConfigError, ReverseProxyHandler, load
+from gateway.config import ConfigError, ReverseProxyHandler
+from gateway.loading import load
 
-from .samples import ENTRYPOINT, GOOD, PROXY, SERVER, loaded, spoiled, told
+from .samples import ENTRYPOINT, GOOD, PROXY, SERVER, loaded, spoiled, told, warned
 
 SECOND_SERVER = (
     "---\napiVersion: core/v1\nkind: HTTPServer\nmetadata: {name: second}\nspec: {addr: ':8081'}\n"
 )
+KNOWN = "Entrypoint, HTTPServer, HTTPHandler, ReverseProxyHandler and ErrorHandler are known here"
 DANGLING = """\
 ---
 apiVersion: core/v1
@@ -31,7 +33,7 @@ def test_references_are_followed() -> None:
     """From the Entrypoint to the servers, from a server to its handler, to the upstreams."""
     config = loaded(GOOD)
     (server,) = config.servers
-    handler = config.resolve(server.spec.virtual_hosts[0].handlers[0].handler)
+    handler = config.handler(server.spec.virtual_hosts[0].handlers[0].handler)
     assert isinstance(handler, ReverseProxyHandler)
     assert [upstream.url for upstream in config.upstreams] == ["http://localhost:9090"]
 
@@ -120,14 +122,10 @@ def test_upstreams_are_those_that_requests_can_reach() -> None:
             'config.yaml:9:7: kind: should be a string, but 7 is a number; write "7" in quotes',
         ),
         (
-            spoiled("kind: HTTPServer\nspec", "kind: ${KIND}\nspec"),
-            'config.yaml:9:7: kind: "${KIND}": variables are not supported yet; write the value itself',
-        ),
-        (
             GOOD + "---\napiVersion: core/v1\nkind: HTTPLogger\nmetadata: {name: log, namespace: n}\n",
             (
                 "config.yaml:29:7: HTTPLogger n/log: kind: "
-                "HTTPLogger is a kind of core/v1 that this gateway does not support yet"
+                f"HTTPLogger is a kind of core/v1 that only AILERON has; {KNOWN}"
             ),
         ),
         (
@@ -207,13 +205,16 @@ HANDLER = "HTTPServer default/default: spec.virtualHosts[0].handlers[0].handler"
         ),
         (
             spoiled("kind: ReverseProxyHandler", "kind: Entrypoint"),
-            f"config.yaml:16:19: {HANDLER}.kind: a handler has to be a ReverseProxyHandler, not: Entrypoint",
+            (
+                f"config.yaml:16:19: {HANDLER}.kind: "
+                "a handler has to be a ReverseProxyHandler or an HTTPHandler, not: Entrypoint"
+            ),
         ),
         (
             spoiled("kind: ReverseProxyHandler", "kind: StaticFileHandler"),
             (
                 f"config.yaml:16:19: {HANDLER}.kind: "
-                "StaticFileHandler is a kind of core/v1 that this gateway does not support yet"
+                f"StaticFileHandler is a kind of core/v1 that only AILERON has; {KNOWN}"
             ),
         ),
         (
@@ -240,8 +241,15 @@ def test_what_exists_is_listed_where_nothing_is_close() -> None:
 
 
 def test_unreachable_references_may_lead_nowhere() -> None:
-    """Resources are built on first reference (core-v1, section 2)."""
+    """Resources are built on first reference (core-v1, section 2), so what is wrong there is a warning."""
     assert told(GOOD + DANGLING) == []
+    assert warned(GOOD + DANGLING) == [
+        (
+            "config.yaml:34:75: warning: HTTPServer default/unused: "
+            "spec.virtualHosts[0].handlers[0].handler: there is no ReverseProxyHandler default/nowhere; "
+            "there is ReverseProxyHandler default/default"
+        )
+    ]
 
 
 def test_unreachable_references_are_told_with_others() -> None:
@@ -251,6 +259,160 @@ def test_unreachable_references_are_told_with_others() -> None:
         "HTTPServer default/typo",
         "ReverseProxyHandler default/nowhere",
     ]
+    assert [": warning: " in problem for problem in problems] == [False, True]
+
+
+def handler(name: str, inner: str | None, kind: str = "HTTPHandler") -> str:
+    """An HTTPHandler of this name around the handler `inner`."""
+    spec = "{}" if inner is None else f"{{handler: {{apiVersion: core/v1, kind: {kind}, name: {inner}}}}}"
+    return f"---\napiVersion: core/v1\nkind: HTTPHandler\nmetadata: {{name: {name}}}\nspec: {spec}\n"
+
+
+CIRCLE = "leads back to itself, so no request would ever be answered"
+CHAINED = spoiled(
+    "            kind: ReverseProxyHandler", "            kind: HTTPHandler\n            name: a"
+)
+
+
+def test_handlers_inside_of_handlers() -> None:
+    """A chain of them ends at a proxy, whose upstreams count."""
+    config = loaded(CHAINED + handler("a", "b") + handler("b", "default", "ReverseProxyHandler"))
+    mounted = config.servers[0].spec.virtual_hosts[0].handlers[0].handler
+    assert config.handler(mounted).metadata.name == "a"
+    assert config.proxy(mounted).kind == "ReverseProxyHandler"
+    assert [upstream.url for upstream in config.upstreams] == ["http://localhost:9090"]
+    assert len(config.used) == 5
+
+
+@pytest.mark.parametrize(
+    ("handlers", "problem"),
+    [
+        (
+            handler("a", "a"),
+            f"32:17: HTTPHandler default/a: spec.handler: HTTPHandler default/a {CIRCLE}",
+        ),
+        (
+            handler("a", "b") + handler("b", "a"),
+            f"37:17: HTTPHandler default/b: spec.handler: HTTPHandler default/b {CIRCLE}",
+        ),
+        (
+            handler("a", "b") + handler("b", "c"),
+            (
+                "37:64: HTTPHandler default/b: spec.handler: there is no HTTPHandler default/c; there is "
+                "HTTPHandler default/a and HTTPHandler default/b"
+            ),
+        ),
+        (handler("a", None), "32:7: HTTPHandler default/a: spec.handler: this field must be given"),
+    ],
+)
+def test_handlers_that_lead_nowhere(handlers: str, problem: str) -> None:
+    """In a circle, to nothing, or not on at all; told once, where it can be mended."""
+    assert told(CHAINED + handlers)[0] == f"config.yaml:{problem}"
+    assert len(told(CHAINED + handlers)) == 1
+
+
+def test_a_circle_that_nothing_refers_to_does_no_harm() -> None:
+    """It is told as a warning, once."""
+    circle = handler("a", "b") + handler("b", "a")
+    assert told(GOOD + circle) == []
+    (warning,) = warned(GOOD + circle)
+    assert warning.endswith(CIRCLE)
+
+
+def test_a_handler_is_needed_where_one_is_mounted() -> None:
+    """Null is none."""
+    wrong = GOOD.replace(
+        "handler:\n            apiVersion: core/v1\n            kind: Rev", "handler:\n            # Rev"
+    )
+    assert told(wrong) == ["config.yaml:14:11: " + HANDLER + ": this field must be given"]
+
+
+def test_a_proxy_mounted_twice_is_one() -> None:
+    """It is built once (core-v1, section 2)."""
+    config = loaded(
+        spoiled(
+            "- handlers:",
+            "- handlers:\n        - {pattern: /b, handler: {apiVersion: core/v1, kind: ReverseProxyHandler}}",
+        )
+    )
+    one, other = config.servers[0].spec.virtual_hosts[0].handlers
+    assert config.proxy(one.handler) is config.proxy(other.handler)
+    assert len(config.upstreams) == 1
+
+
+def errors(name: str) -> str:
+    """An ErrorHandler of this name."""
+    return f"---\napiVersion: core/v1\nkind: ErrorHandler\nmetadata: {{name: {name}}}\n"
+
+
+LISTED = ENTRYPOINT + (
+    "  errorHandlers: [{apiVersion: core/v1, kind: ErrorHandler, name: listed}]\n"
+    "  defaultErrorHandler: {apiVersion: core/v1, kind: ErrorHandler, name: usual}\n"
+)
+ERRORS = errors("listed") + errors("usual")
+
+
+@pytest.mark.parametrize(
+    ("name", "chosen"),
+    [
+        ("", "usual"),
+        ("__default__", "usual"),
+        ("core/v1/ErrorHandler/default/listed", "listed"),
+    ],
+)
+def test_error_handlers(name: str, chosen: str) -> None:
+    """One that the Entrypoint lists, by its name; else the default."""
+    server = SERVER.replace("spec:", f"metadata: {{errorHandler: '{name}'}}\nspec:")
+    config = loaded(LISTED + server + PROXY + ERRORS)
+    found = config.error_handler(config.servers[0])
+    assert found is not None
+    assert found.metadata.name == chosen
+
+
+def test_without_error_handlers_there_is_none() -> None:
+    """The answers are AILERON's standard ones."""
+    config = loaded(GOOD)
+    assert config.error_handler(config.servers[0]) is None
+
+
+@pytest.mark.parametrize(
+    ("config", "problem"),
+    [
+        (
+            LISTED
+            + SERVER.replace("spec:", "metadata: {errorHandler: core/v1/ErrorHandler/default/listd}\nspec:"),
+            (
+                "12:26: HTTPServer default/default: metadata.errorHandler: "
+                '"core/v1/ErrorHandler/default/listd" is not among errorHandlers of the Entrypoint; did you '
+                'mean "core/v1/ErrorHandler/default/listed"?'
+            ),
+        ),
+        (
+            LISTED + SERVER.replace("spec:", "metadata: {errorHandler: mine}\nspec:"),
+            (
+                '12:26: HTTPServer default/default: metadata.errorHandler: "mine" is not among errorHandlers '
+                "of the Entrypoint; core/v1/ErrorHandler/default/listed is there"
+            ),
+        ),
+        (
+            LISTED.replace("name: usual", "name: usal") + SERVER,
+            (
+                "8:72: Entrypoint: spec.defaultErrorHandler: there is no ErrorHandler default/usal; did you "
+                'mean "usual"?'
+            ),
+        ),
+        (
+            LISTED.replace("kind: ErrorHandler, name: listed", "kind: HTTPServer") + SERVER,
+            (
+                "7:47: Entrypoint: spec.errorHandlers[0].kind: an error handler has to be an ErrorHandler, "
+                "not: HTTPServer"
+            ),
+        ),
+    ],
+)
+def test_error_handlers_that_are_none(config: str, problem: str) -> None:
+    """Where AILERON fails over the first error (core-v1, section 2)."""
+    assert told(config + PROXY + ERRORS) == [f"config.yaml:{problem}"]
 
 
 def test_nothing_is_called_missing_behind_broken_yaml() -> None:
@@ -259,44 +421,8 @@ def test_nothing_is_called_missing_behind_broken_yaml() -> None:
     assert len(told(ENTRYPOINT.replace("runners:", "runners: '") + SERVER + PROXY)) == 1
 
 
-HANDLER_OF_ALL = "{handler: {apiVersion: core/v1, kind: ReverseProxyHandler}}"
-
-
-@pytest.mark.parametrize(
-    ("hosts", "place", "owner"),
-    [
-        (
-            f"    - handlers: [{HANDLER_OF_ALL}, {HANDLER_OF_ALL}]\n",
-            "13:79: HTTPServer default/default: spec.virtualHosts[0].handlers[1]",
-            "spec.virtualHosts[0].handlers[0]",
-        ),
-        (
-            f"    - handlers: [{HANDLER_OF_ALL}]\n    - handlers: [{HANDLER_OF_ALL}]\n",
-            "14:18: HTTPServer default/default: spec.virtualHosts[1].handlers[0]",
-            "spec.virtualHosts[0].handlers[0]",
-        ),
-        (
-            f"    - {{}}\n    - handlers: [{HANDLER_OF_ALL}]\n",
-            "14:18: HTTPServer default/default: spec.virtualHosts[1].handlers[0]",
-            "spec.virtualHosts[0] (which answers everything with 404, for want of handlers)",
-        ),
-    ],
-)
-def test_routes_collide_at_load(hosts: str, place: str, owner: str) -> None:
-    """As in AILERON (core-v1, section 4.2)."""
-    server = SERVER[: SERVER.index("    - handlers")]
-    assert told(ENTRYPOINT + server + hosts + PROXY) == [
-        f'config.yaml:{place}: the route "/" belongs to {owner} already'
-    ]
-
-
 def test_what_told_two_apart_may_be_what_was_wrong() -> None:
-    """A refused field or a wrong address is not told again as a collision."""
-    server = SERVER[: SERVER.index("    - handlers")]
-    hosts = "".join(f"    - {{hosts: [{name}], handlers: [{HANDLER_OF_ALL}]}}\n" for name in ("a", "b"))
-    assert [problem.rpartition(": ")[2] for problem in told(ENTRYPOINT + server + hosts + PROXY)] == [
-        '"hosts" is a field of core/v1 that this gateway does not support yet'
-    ] * 2
+    """A wrong address is not told again as a collision."""
     both = ENTRYPOINT + "    - {apiVersion: core/v1, kind: HTTPServer, name: second}\n" + SERVER + PROXY
     assert len(told(both + SECOND_SERVER.replace("':8081'", "8080"))) == 1
 
@@ -326,17 +452,17 @@ def test_loading_files(tmp_path: Path) -> None:
     first, second = tmp_path / "first.yaml", tmp_path / "second.yaml"
     first.write_text(ENTRYPOINT + SERVER, encoding="utf-8")
     second.write_text(PROXY, encoding="utf-8")
-    assert len(load([first, second, tmp_path / "." / "first.yaml"]).servers) == 1
+    assert len(load([first, second, tmp_path / "." / "first.yaml"], {}).servers) == 1
     second.write_text(PROXY.replace("Prefix", "prefix") + SERVER, encoding="utf-8")
     with pytest.raises(ConfigError) as caught:
-        load([first, second])
+        load([first, second], {})
     assert [(problem.file, problem.line) for problem in caught.value.problems] == [
         (str(second), 8),
         (str(second), 13),
     ]
     assert f"stands at {first}:8:1 already" in str(caught.value)
     with pytest.raises(ConfigError, match=r"absent\.yaml: there is no such file$"):
-        load([tmp_path / "absent.yaml"])
+        load([tmp_path / "absent.yaml"], {})
 
 
 @pytest.mark.parametrize("length", range(len(GOOD)))

@@ -5,8 +5,8 @@ import dataclasses
 import pytest
 
 from gateway.config import Entrypoint, HTTPServer, ReverseProxyHandler
-from gateway.config.decoding import Message
-from gateway.config.resources import KINDS, LATER_KINDS, UpstreamSpec
+from gateway.config.decoding import Message, Refused, fields_of
+from gateway.config.resources import KINDS, OTHER_KINDS
 
 from .samples import GOOD, loaded, spoiled, told
 
@@ -30,7 +30,7 @@ def test_the_sample_field_by_field() -> None:
     (balancer,) = proxy.spec.load_balancers
     assert balancer.path_matcher is not None
     assert (balancer.path_matcher.match, balancer.path_matcher.match_type.name) == ("/", "Prefix")
-    assert [(each.url.url, each.weight) for each in balancer.upstreams] == [("http://localhost:9090", 1)]
+    assert [(each.upstream.url, each.weight) for each in balancer.upstreams] == [("http://localhost:9090", 1)]
 
 
 def test_a_resource_of_nothing_has_defaults() -> None:
@@ -43,9 +43,20 @@ def test_a_resource_of_nothing_has_defaults() -> None:
 def test_messages_know_where_they_stand() -> None:
     """For whoever has something to say of them later."""
     (server,) = loaded(GOOD).servers
-    where = server.spec.virtual_hosts[0].handlers[0].handler.where
+    reference = server.spec.virtual_hosts[0].handlers[0].handler
+    assert reference is not None
+    where = reference.where
     assert (where.file, where.path) == ("config.yaml", "spec.virtualHosts[0].handlers[0].handler")
     assert (where.mark.line, where.of("name", "kind").line, where.of("name").line) == (15, 16, 15)
+
+
+@pytest.mark.parametrize("spec", ["", "spec:\n", "spec: null\n"])
+def test_messages_of_defaults_stand_where_they_could(spec: str) -> None:
+    """At the message around them, under their own path."""
+    content = f"{GOOD.partition('---')[0]}---\napiVersion: core/v1\nkind: HTTPServer\n{spec}"
+    (server,) = loaded(content).servers
+    where = server.spec.where
+    assert (where.file, where.path, where.of("addr").line) == ("config.yaml", "spec", 8)
 
 
 def test_messages_are_equal_by_what_they_say() -> None:
@@ -80,25 +91,37 @@ def test_wrong_names(name: str) -> None:
     ]
 
 
-def test_fields_that_come_later_are_none_that_exist() -> None:
-    """A field is either built or refused, under both of its names."""
-
-    def check(cls: type[Message]) -> None:
-        built = {field.name.replace("_", "").lower() for field in dataclasses.fields(cls)}
-        for json_name, declared in cls.later.items():
-            assert json_name.lower() == declared.lower()
-            assert json_name.lower() not in built
-
-    pending = list(Message.__subclasses__())
+def messages() -> list[type[Message]]:
+    """Every model."""
+    found, pending = [], [Message]
     while pending:
-        cls = pending.pop()
-        pending.extend(cls.__subclasses__())
-        check(cls)
-    assert not set(KINDS) & set(LATER_KINDS)
+        inner = pending.pop().__subclasses__()
+        found += inner
+        pending += inner
+    return found
 
 
-def test_no_model_shows_credentials() -> None:
-    """Not even in a debugger."""
+@pytest.mark.parametrize("cls", messages(), ids=lambda cls: cls.__name__)
+def test_every_field_is_declared(cls: type[Message]) -> None:
+    """Its two names differ in case alone; what is refused is empty by default."""
+    attributes = {each.name for each in dataclasses.fields(cls)}
+    assert {each.attribute for each in fields_of(cls)} == attributes - {"where"}
+    names = {"tlsCipher": "TLSCiphers"}  # whose names do differ (core-v1, section 4.4)
+    for each in fields_of(cls):
+        wanted = names.get(each.name, each.name).lower()
+        assert each.declared.proto_name.lower() == wanted
+        if isinstance(refused := each.declared.decode, Refused):
+            defaults = {field.name: field.default for field in dataclasses.fields(cls)}
+            assert defaults[each.attribute] == refused.empty
+
+
+def test_no_kind_is_both_known_and_not() -> None:
+    """A kind is either built or refused."""
+    assert not set(KINDS) & set(OTHER_KINDS)
+
+
+def test_no_upstream_shows_credentials() -> None:
+    """What is read of a config is where requests go."""
     config = loaded(spoiled("http://localhost", "http://user:hush@localhost"))
-    assert "hush" not in repr(config)
-    assert UpstreamSpec(url=config.upstreams[0]).url.url == "http://localhost:9090"
+    assert "hush" not in repr(config.upstreams)
+    assert [each.url for each in config.upstreams] == ["http://localhost:9090"]
