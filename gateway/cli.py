@@ -16,8 +16,9 @@ from gateway import lifeline
 from gateway.config import Config, ConfigError
 from gateway.headers import Secrets
 from gateway.loading import load
+from gateway.proxy.listen import ListenError
 from gateway.proxy.log import EventLog, Frames, standard_output
-from gateway.proxy.server import Gateway, ListenError
+from gateway.proxy.server import Gateway
 
 FRAMES: Final[tuple[Frames, ...]] = ("off", "text", "json")
 

@@ -28,8 +28,9 @@ GATEWAY: Final[Mapping[str, tuple[str, ...]]] = {
     "websocket": ("events", "headers"),
     "routing": ("config", "headers"),
     "lifeline": (),
-    "proxy": PURE,
-    "cli": (*PURE, "lifeline", "proxy"),
+    "tls": ("config",),
+    "proxy": (*PURE, "tls"),
+    "cli": (*PURE, "lifeline", "tls", "proxy"),
     "__main__": ("cli",),
 }
 """What each room of the gateway may import of the others."""

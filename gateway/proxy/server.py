@@ -8,35 +8,31 @@ Strategy
 """
 
 import asyncio
-import errno
 import logging
 import socket
 import ssl
-from functools import cache
+from functools import cache, partial
 from typing import Any, Final
 
-from aiohttp import web
 from aiohttp.http import HttpProcessingError
 
-from gateway.config import Config, HTTPServer, host_port, parse_addr
+from gateway.config import Config, HTTPServer, parse_addr
+from gateway.config.resources.listen import ListenConfig
 from gateway.events import Listening, Stopping
 from gateway.headers import Secrets
+from gateway.proxy.accept import Door
+from gateway.proxy.connection import Limits, Server
 from gateway.proxy.handler import Handler, Proxy
+from gateway.proxy.listen import ListenError, bind, close, where
 from gateway.proxy.log import EventLog
 from gateway.routing import Router
-
-_BACKLOG: Final = 1024
-"""Connections that may wait to be accepted."""
+from gateway.tls import TLSConfigError, server_context
 
 _DELIVERY: Final = 0.01
 """Seconds between two looks at what still waits to be delivered."""
 
 _FLUSH: Final = 0.5
 """Seconds that the log has to write its last lines."""
-
-
-class ListenError(Exception):
-    """An address cannot be listened on."""
 
 
 class Gateway:
@@ -119,44 +115,42 @@ class _Listener:
     """One HTTPServer and the sockets it listens on."""
 
     def __init__(
-        self, sockets: list[socket.socket], handler: Handler, web_server: web.Server, log: EventLog
+        self, server: HTTPServer, sockets: list[socket.socket], tls: ssl.SSLContext | None, handler: Handler
     ) -> None:
+        log = handler.log
+        config = server.spec.http_config
         self._sockets = sockets
+        self._scheme = handler.scheme
         self._handler = handler
-        self._web_server = web_server
+        self._web_server = Server(handler, config, _logger(log))
+        self._door = Door(
+            config.listen_config, tls, handshake=Limits.of(config).head, complain=partial(_complain, log)
+        )
         self._log = log
-        self._accepting: list[asyncio.Server] = []
 
     @classmethod
     async def open(cls, config: Config, server: HTTPServer, proxy: Proxy) -> "_Listener":
         """Bind the server's address.  Raises ListenError."""
-        sockets = await _bind(server.spec.address)
-        handler = Handler(proxy, Router(config, server), scheme="http")
-        web_server = web.Server(
-            handler,
-            handler_cancellation=True,  # a client that goes away takes its upstream request with it
-            auto_decompress=False,
-            access_log=None,
-            logger=_logger(proxy.log),
-        )
-        return cls(sockets, handler, web_server, proxy.log)
+        listen = server.spec.http_config.listen_config or ListenConfig()
+        try:
+            tls = None if listen.tls_config is None else server_context(listen.tls_config)
+        except TLSConfigError as error:
+            raise ListenError(str(error.problem)) from error
+        sockets = await bind(parse_addr(server.spec.address), listen.keep_alive_config)
+        handler = Handler(proxy, Router(config, server), scheme="http" if tls is None else "https")
+        return cls(server, sockets, tls, handler)
 
     async def start(self) -> None:
         """Accept connections, and say so."""
-        loop = asyncio.get_running_loop()
-        for sock in self._sockets:
-            self._accepting.append(await loop.create_server(self._web_server, sock=sock, backlog=_BACKLOG))
-        host, port = self._sockets[0].getsockname()[:2]
-        addr = host_port(host, port)
-        url = f"http://{host_port(_to_browse(host), port)}"
+        await self._door.open(self._sockets, self._web_server)
+        addr, url = where(self._sockets[0], self._scheme)
         self._log.put(lambda time, t_ns: Listening(time=time, t_ns=t_ns, addr=addr, url=url))
 
     def close(self) -> None:
         """Accept no more connections."""
-        for accepting in self._accepting:
-            accepting.close()
+        self._door.close()
         for sock in self._sockets:
-            sock.close()
+            close(sock)
 
     async def finish(self) -> None:
         """Close idle connections, and the others once their requests have been answered."""
@@ -177,53 +171,8 @@ class _Listener:
                 connection.transport.abort()
 
 
-async def _bind(addr: str) -> list[socket.socket]:
-    """Sockets bound to every address that `addr` means.  Raises ListenError."""
-    listening = parse_addr(addr)
-    host, port = listening.host, listening.port
-    try:
-        if host is None:
-            dual = socket.has_dualstack_ipv6()
-            family = socket.AF_INET6 if dual else socket.AF_INET
-            return [socket.create_server(("", port), family=family, dualstack_ipv6=dual, backlog=_BACKLOG)]
-        found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    except OSError as error:
-        raise ListenError(_reason(addr, error)) from error
-    sockets: list[socket.socket] = []
-    for family, _, _, _, address in dict.fromkeys(found):
-        # A name may mean several addresses; with port 0 they all get the port of the first.
-        wanted = (address[0], port or (sockets[0].getsockname()[1] if sockets else 0))
-        try:
-            sockets.append(socket.create_server(wanted, family=family, backlog=_BACKLOG))
-        except OSError as error:
-            if error.errno in {errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT} and len(found) > 1:
-                continue  # the name has an address of a family that this machine does not have
-            for sock in sockets:
-                sock.close()
-            raise ListenError(_reason(addr, error)) from error
-    if not sockets:
-        raise ListenError(f"cannot listen on {addr}: it is no address of this machine")
-    return sockets
-
-
-def _reason(addr: str, error: OSError) -> str:
-    match error.errno:
-        case errno.EADDRINUSE:
-            return f"cannot listen on {addr}: the port is taken by another program"
-        case errno.EACCES:
-            return (
-                f"cannot listen on {addr}: this user may not use that port; ports from 1024 on need no rights"
-            )
-        case errno.EADDRNOTAVAIL:
-            return f"cannot listen on {addr}: it is no address of this machine"
-    return f"cannot listen on {addr}: {error.strerror or error}"
-
-
-def _to_browse(host: str) -> str:
-    """The host to type into a browser on this machine for a socket bound to `host`."""
-    if host in {"::", "0.0.0.0", "127.0.0.1", "::1"}:  # noqa: S104 - compared, not bound
-        return "localhost"
-    return host
+def _complain(log: EventLog, message: str) -> None:
+    log.error(message)
 
 
 @cache
@@ -242,7 +191,7 @@ def _logger(log: EventLog) -> logging.Logger:
             if isinstance(error, HttpProcessingError):
                 # Behind the colon, aiohttp quotes what it was sent.
                 message = f"a request that cannot be read: {error.message.partition(':')[0].strip()}"
-                log.error(message, status=error.code)
+                log.error(message, status=getattr(record, "status", error.code))
             else:
                 log.error(message if error is None else f"{message}: {type(error).__name__}: {error}")
 
