@@ -9,21 +9,23 @@ import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 from importlib import metadata
 from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 
-from gateway import lifeline
+from gateway import lifeline, watch
 from gateway.config import Problem, Reference, Resource, id_of, target_of
 from gateway.config.problems import did_you_mean, escaped, excerpt, quoted
 from gateway.config.resources import API_VERSION, KINDS, label
 from gateway.config.template import data_of, defaults, json_of, yaml_of
 from gateway.headers import Secrets
-from gateway.loading import Loaded, inspect, resources
+from gateway.loading import Loaded, Loading, inspect, resources
+from gateway.proxy.listen import ListenError
 from gateway.proxy.log import EventLog, Frames, standard_output
-from gateway.proxy.server import Gateway, ListenError
+from gateway.proxy.server import Gateway
 
 FRAMES: Final[tuple[Frames, ...]] = ("off", "text", "json")
 
@@ -78,7 +80,10 @@ def parser() -> argparse.ArgumentParser:
     own.add_argument("-v", "--version", action="store_true", help="print the version and exit")
     own.add_argument("-i", "--info", action="store_true", help="print what this runs on and exit")
     own.add_argument("-h", "--help", action="store_true", help="print this and exit")
-    shown = top.add_argument_group("what the log shows, which is this kit's own")
+    top.add_argument_group("what only this kit has: reloading").add_argument(
+        "--watch", action="store_true", help="load the config anew when a file of it changes, as on a SIGHUP"
+    )
+    shown = top.add_argument_group("what only this kit has: the log")
     shown.add_argument(
         "--frames", choices=FRAMES, help="frames as lines for people or as JSON; off: start, stop, errors"
     )
@@ -123,14 +128,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     wanted = _template(options.template, top)
     _keep_standard_descriptors()
-    if _tell(_load_env(options.env)):
+    environment = dict(os.environ)
+    if _tell(_load_env(options.env, environment)):
         return 1
     if wanted is not None:
-        return _print_template(wanted, options.file, options.out)
+        return _print_template(wanted, options.file, options.out, environment)
     if not options.file:
         print("aileron: there is no Entrypoint to start from; name a config file with -f", file=sys.stderr)
         return 1
-    loading = inspect(options.file, os.environ)
+    loading = inspect(options.file, environment)
     _tell(loading.problems, loading.sources)
     if loading.loaded is None:
         return 1
@@ -141,7 +147,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     _keep_read_buffers()
     try:
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-            runner.run(_serve(loading.loaded, log, Secrets(show=options.show_secrets)))
+            runner.run(_serve(loading.loaded, log, options))
     except (ListenError, lifeline.LifelineError) as error:
         print(f"aileron: {error}", file=sys.stderr)
         return 1
@@ -158,13 +164,23 @@ def _tell(problems: Sequence[Problem], sources: Mapping[str, Sequence[str]] = Ma
     return any(problem.severity == "error" for problem in problems)
 
 
-def _load_env(paths: Sequence[Path]) -> tuple[Problem, ...]:
-    """Put the variables of the env files at `paths` into this process's environment."""
+def _load_env(paths: Sequence[Path], environment: dict[str, str]) -> tuple[Problem, ...]:
+    """Put the variables of the env files at `paths` into `environment`."""
     if not paths:
         return ()
     from gateway.config.envfile import load_env  # noqa: PLC0415  (few starts need it)
 
-    return load_env(paths, os.environ)
+    return load_env(paths, environment)
+
+
+def _reload(options: argparse.Namespace) -> Loading:
+    """What the files say now, the env files included."""
+    environment = dict(os.environ)
+    problems = _load_env(options.env, environment)
+    loading = inspect(options.file, environment)
+    wrong = any(problem.severity == "error" for problem in problems)
+    loaded = None if wrong else loading.loaded
+    return replace(loading, loaded=loaded, problems=(*problems, *loading.problems))
 
 
 def _template(text: str | None, top: argparse.ArgumentParser) -> list[str] | None:
@@ -185,9 +201,9 @@ def _kinds() -> str:
     return f"{', '.join(most)} and {last}"
 
 
-def _print_template(wanted: list[str], files: Sequence[Path], form: str) -> int:
+def _print_template(wanted: list[str], files: Sequence[Path], form: str, environment: dict[str, str]) -> int:
     """Print the defaults of a kind, or a resource that `files` have."""
-    found, problems = resources(files, os.environ)
+    found, problems = resources(files, environment)
     if _tell(problems):
         return 1
     group, version, kind, *names = wanted
@@ -244,16 +260,29 @@ def _info() -> str:
     return "\n".join(lines)
 
 
-async def _serve(loaded: Loaded, log: EventLog, secrets: Secrets) -> None:
+async def _serve(loaded: Loaded, log: EventLog, options: argparse.Namespace) -> None:
     loop = asyncio.get_running_loop()
     # First, since it may raise.  By the time the loop comes to the call, there is a gateway.
     lifeline.watch(lambda: _on_lifeline_lost(loop, lambda: gateway.signal("lifeline")))
-    gateway = Gateway(loaded, log, secrets)
+    gateway = Gateway(loaded, log, Secrets(show=options.show_secrets), partial(_reload, options))
     for name in ("SIGINT", "SIGTERM", "SIGBREAK"):
         number = getattr(signal, name, None)
         if number is not None:
             _on_signal(loop, number, partial(gateway.signal, name))
-    await gateway.run()
+    if hasattr(signal, "SIGHUP"):
+        # A terminal that closes takes its programs with it; a daemon has none, and is told to reload.
+        ends = _has_terminal()
+        _on_signal(loop, signal.SIGHUP, partial(gateway.signal, "SIGHUP") if ends else gateway.reload)
+    await gateway.run(watch.changes([*options.file, *options.env]) if options.watch else None)
+
+
+def _has_terminal() -> bool:
+    """Whether a terminal controls this process."""
+    try:
+        os.close(os.open("/dev/tty", os.O_RDONLY | os.O_NOCTTY))
+    except OSError:
+        return False
+    return True
 
 
 def _on_signal(loop: asyncio.AbstractEventLoop, number: signal.Signals, act: Callable[[], None]) -> None:

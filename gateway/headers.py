@@ -117,11 +117,12 @@ def end_to_end(fields: Fields) -> list[Field]:
 
 
 def for_upstream(
-    fields: Fields, *, authority: str, client: tuple[str, int], host: bytes, scheme: str
+    fields: Fields, *, authority: str, client: tuple[str, int] | None, host: bytes, scheme: str
 ) -> list[Field]:
     """The fields of a request as the upstream gets them (core-v1 section 5.5).
 
-    `authority` becomes the Host; `client` is the address and port of whoever is connected to the gateway;
+    `authority` becomes the Host; `client` is the address and port of whoever is connected to the gateway,
+    None for a client of a unix socket, which adds nothing to X-Forwarded-For and has no X-Forwarded-Port;
     `host` is the Host as the client sent it; `scheme` is that of the client's connection.
     """
     dropped = _X_FORWARDED | {b"host"}
@@ -131,12 +132,13 @@ def for_upstream(
         sent.append((b"TE", b"trailers"))
     connection = members(fields, b"connection")
     before = [] if b"x-forwarded-for" in connection else values(fields, b"x-forwarded-for")
-    sent += [
-        (b"X-Forwarded-For", b", ".join([*before, client[0].encode()])),
-        (b"X-Forwarded-Host", host),
-        (b"X-Forwarded-Port", str(client[1]).encode()),
-        (b"X-Forwarded-Proto", scheme.encode()),
-    ]
+    through = before if client is None else [*before, client[0].encode()]
+    if through:
+        sent.append((b"X-Forwarded-For", b", ".join(through)))
+    sent.append((b"X-Forwarded-Host", host))
+    if client is not None:
+        sent.append((b"X-Forwarded-Port", str(client[1]).encode()))
+    sent.append((b"X-Forwarded-Proto", scheme.encode()))
     return sent
 
 

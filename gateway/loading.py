@@ -3,8 +3,9 @@
 What `aileron` starts with, what a reload takes, and what `aileron-demo check` tells, is one and the same.
 """
 
+import ssl
 from collections.abc import Mapping, MutableMapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from gateway.advice import advise
@@ -13,6 +14,17 @@ from gateway.config.documents import read_all
 from gateway.config.problems import tidy
 from gateway.routing import Routes, build
 from gateway.routing.proxying import ProxyHandler
+from gateway.tls import TLSConfigError, server_context
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Site:
+    """A server, ready to be opened."""
+
+    server: HTTPServer
+    routes: Routes
+    tls: ssl.SSLContext | None
+    """None: cleartext."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,8 +32,8 @@ class Loaded:
     """A config without errors, and what it comes to."""
 
     config: Config
-    routes: tuple[tuple[HTTPServer, Routes], ...]
-    """Each server with its routes, in the order of the Entrypoint."""
+    sites: tuple[Site, ...]
+    """In the order of the Entrypoint."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,15 +61,27 @@ def inspect(paths: Sequence[Path], environment: MutableMapping[str, str]) -> Loa
     loaded = None
     if config is not None:
         handlers: dict[Id, ProxyHandler] = {}
-        routes: list[tuple[HTTPServer, Routes]] = []
+        sites: list[Site] = []
         for server in config.servers:
-            built, wrong = build(config, server, handlers)
-            routes.append((server, built))
+            routes, wrong = build(config, server, handlers)
             problems += wrong
+            sites.append(Site(server=server, routes=routes, tls=_tls(server, problems)))
         problems += advise(config)
         if not any(each.severity == "error" for each in problems):
-            loaded = Loaded(config=config, routes=tuple(routes))
+            loaded = Loaded(config=config, sites=tuple(sites))
     return Loading(loaded=loaded, problems=tidy(problems), files=reading.files, sources=reading.sources)
+
+
+def _tls(server: HTTPServer, problems: list[Problem]) -> ssl.SSLContext | None:
+    """The TLS that `server` speaks, if it does; tells why it cannot."""
+    listen = server.spec.http_config.listen_config
+    if listen is None or listen.tls_config is None:
+        return None
+    try:
+        return server_context(listen.tls_config)
+    except TLSConfigError as error:
+        problems.append(replace(error.problem, resource=server.label))
+        return None
 
 
 def load(paths: Sequence[Path], environment: MutableMapping[str, str]) -> Loaded:

@@ -17,11 +17,11 @@ from rich.console import Console
 from rich.text import Text
 from rich.tree import Tree
 
-from gateway.config import HTTPServer, Problem, host_port, parse_addr
+from gateway.config import Problem, host_port, parse_addr
 from gateway.config.problems import excerpt
 from gateway.headers import Field, is_token
-from gateway.loading import Loaded, inspect
-from gateway.routing import RequestHead, Routes
+from gateway.loading import Loaded, Site, inspect
+from gateway.routing import RequestHead
 from gateway.routing.explain import Step, explain
 from gateway.text import count
 from launcher.files import choose_config
@@ -84,8 +84,8 @@ def explained(loaded: Loaded, request: str, headers: Sequence[str]) -> Iterator[
             f'{request!r} is no request; write it as in "GET http://localhost:8080/path?query"'
         )
     fields = [_field(header) for header in headers]
-    for server, routes in _meant(loaded, parts.netloc):
-        address = parse_addr(server.spec.address)
+    for site in _meant(loaded, parts.netloc):
+        address = parse_addr(site.server.spec.address)
         host = parts.netloc or host_port(address.host or "localhost", address.port)
         given = next((value.decode("latin-1") for name, value in fields if name.lower() == b"host"), host)
         target = (
@@ -99,14 +99,14 @@ def explained(loaded: Loaded, request: str, headers: Sequence[str]) -> Iterator[
             headers=[(b"Host", given.encode("latin-1", "replace")), *others],
             client=host_port(*_CLIENT),
         )
-        yield explain(server, routes, head, _CLIENT)
+        yield explain(site.server, site.routes, head, _CLIENT)
 
 
-def _meant(loaded: Loaded, netloc: str) -> Iterator[tuple[HTTPServer, Routes]]:
+def _meant(loaded: Loaded, netloc: str) -> Iterator[Site]:
     """The servers that listen on the port of `netloc`; all of them where none does."""
     port = netloc.rpartition(":")[2]
-    meant = [each for each in loaded.routes if str(parse_addr(each[0].spec.address).port) == port]
-    yield from meant or loaded.routes
+    meant = [each for each in loaded.sites if str(parse_addr(each.server.spec.address).port) == port]
+    yield from meant or loaded.sites
 
 
 def _field(header: str) -> Field:

@@ -143,7 +143,7 @@ def plan(options: Options) -> Kit:
 
 
 def _gateway(options: Options, chosen: ConfigFile, config: Config) -> Part:
-    command = ["-f", str(chosen.path), "--frames", "json"]
+    command = ["-f", str(chosen.path), "--watch", "--frames", "json"]
     if options.preview is not None:
         command += ["--preview", str(options.preview)]
     if options.frame_rate is not None:

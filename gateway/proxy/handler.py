@@ -22,7 +22,7 @@ from gateway.headers import Field, Secrets, end_to_end, for_upstream, members, r
 from gateway.proxy.dial import Dialer, OpeningLeg, UpstreamError
 from gateway.proxy.exchange import Exchanges, UploadError, ordinary_answer
 from gateway.proxy.log import EventLog
-from gateway.proxy.responses import BrokenOffError, Done, Problem, cut, redirect, refuse, relay
+from gateway.proxy.responses import ALT_SVC, BrokenOffError, Done, Problem, cut, redirect, refuse, relay
 from gateway.proxy.tunnel import Tunnel
 from gateway.routing import Forward, Redirect, Refused, RequestHead, Router, Upstream
 from gateway.websocket.handshake import (
@@ -70,12 +70,13 @@ class Proxy:
 
 
 class Handler:
-    """Answers the requests of one listener, whose clients speak `scheme` (`http`)."""
+    """Answers the requests of one listener, whose clients speak `scheme` (`http` or `https`)."""
 
     def __init__(self, proxy: Proxy, router: Router, scheme: str) -> None:
         self._proxy = proxy
-        self._router = router
-        self._scheme = scheme
+        self.router = router
+        self.scheme = scheme
+        self.log = proxy.log
         self.busy: set[web.RequestHandler] = set()
         """The connections with a request that is being answered."""
         self.idle = asyncio.Event()
@@ -97,9 +98,9 @@ class Handler:
         return response
 
     async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
-        story = _Story(self._proxy, request, self._scheme)
+        story = _Story(self._proxy, request, self.scheme)
         try:
-            return await story.tell(self._router)
+            return await story.tell(self.router)
         except asyncio.CancelledError:
             story.record(None)
             raise
@@ -123,8 +124,11 @@ class _Story:
         self._fields = request.raw_headers
         self._started = time.monotonic_ns()
         peer = request.transport.get_extra_info("peername") if request.transport is not None else None
-        # An IPv4 client of a socket for both families is not made an IPv6 one by that.
-        self._peer: tuple[str, int] = (peer[0].removeprefix("::ffff:"), peer[1]) if peer else ("", 0)
+        self._peer: tuple[str, int] | None = None
+        """None for a client of a unix socket, which has no address."""
+        if isinstance(peer, tuple):
+            # An IPv4 client of a socket for both families is not made an IPv6 one by that.
+            self._peer = (peer[0].removeprefix("::ffff:"), peer[1])
         self._upstream: Upstream | None = None
         self._recorded = False
 
@@ -132,8 +136,6 @@ class _Story:
         """Answer the request."""
         request = self._request
         hosts = values(self._fields, b"host")
-        if len(hosts) > 1 or (not hosts and request.version >= (1, 1)):
-            return await self._refuse(Problem(status=400, what="A request names its Host once.", close=True))
         unfit = unsendable(self._fields)
         if unfit is not None:
             return await self._refuse(
@@ -242,6 +244,8 @@ class _Story:
         glued = _Glued()
         request.protocol.set_parser(glued)  # type: ignore[arg-type]  # a reader of two methods
         answered = upgrading(end_to_end(answer.fields))
+        if ALT_SVC in request:
+            answered.append((b"Alt-Svc", request[ALT_SVC].encode()))
         agreed = extensions(answer.fields)
         tunnel = Tunnel(next(proxy.numbers), down, up, agreed=agreed, log=proxy.log, on_closed=proxy.remove)
         proxy.add(tunnel)
@@ -340,7 +344,7 @@ class _Story:
 
     @property
     def _client(self) -> str:
-        return host_port(*self._peer)
+        return "@" if self._peer is None else host_port(*self._peer)  # as Go shows it
 
     @property
     def _path(self) -> str:

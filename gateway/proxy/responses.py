@@ -6,7 +6,6 @@ Rules
     * One function, `refuse`, turns an error into a response.
 """
 
-import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from email.utils import formatdate
@@ -22,8 +21,27 @@ from gateway.headers import Field, Fields, end_to_end, members, unsendable, valu
 from gateway.proxy.dial import UpstreamError
 from gateway.proxy.tunnel import reset
 
+ALT_SVC: Final = "alt_svc"
+"""Where a request keeps the Alt-Svc that its response has to carry (core-v1 section 4.1)."""
+
 _NO_BODY: Final = frozenset({204, 304})
 """Statuses whose responses have no body, whatever their fields say (RFC 9112 section 6.3)."""
+
+
+_JSON: Final = '{{"status":{status},"statusText":"{phrase}"}}'
+_XML: Final = "<result><status>{status}</status><statusText>{phrase}</statusText><errors></errors></result>"
+_YAML: Final = "status: {status}\nstatusText: {phrase}\n"
+
+_BODIES: Final = {
+    "application/json": _JSON,
+    "text/json": _JSON,
+    "application/xml": _XML,
+    "text/xml": _XML,
+    "application/yaml": _YAML,
+    "text/yaml": _YAML,
+    "text/plain": _YAML,
+}
+"""AILERON's bodies by their types; no phrase of a status has a character that any of them would escape."""
 
 
 class BrokenOffError(Exception):
@@ -123,28 +141,30 @@ async def relay(request: web.BaseRequest, response: UpstreamResponse, *, close: 
 async def refuse(request: web.BaseRequest, problem: Problem, upstream: str | None = None) -> Done:
     """Answer with an error of the gateway's own (core-v1 section 6).
 
-    The body is AILERON's JSON, or, where the first type in Accept is text/html, a page that explains.
+    The first type in Accept decides, whatever its weight: AILERON's JSON, XML or YAML; for text/html, a page
+    that explains; JSON for all others.
     """
     phrase = HTTPStatus(problem.status).phrase
     headers: CIMultiDict[str] = CIMultiDict(problem.fields)
     accepted = members(request.raw_headers, b"accept")
-    if accepted and accepted[0].split(b";")[0].strip() == b"text/html":
-        page = _page().render(problem=problem, phrase=phrase, upstream=upstream)
-        body, content_type = page.encode(), "text/html; charset=utf-8"
+    first = accepted[0].split(b";")[0].strip().decode("latin-1") if accepted else ""
+    if first == "text/html":
+        content_type, body = first, _page().render(problem=problem, phrase=phrase, upstream=upstream)
         # The page needs nothing but its own style, and an empty icon, so that the browser asks for none.
         headers["Content-Security-Policy"] = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
     else:
-        body = json.dumps({"status": problem.status, "statusText": phrase}, separators=(",", ":")).encode()
-        content_type = "application/json; charset=utf-8"
-    headers["Content-Type"] = content_type
-    headers["Content-Length"] = str(len(body))
+        content_type = first if first in _BODIES else "application/json"
+        body = _BODIES[content_type].format(status=problem.status, phrase=phrase)
+    sent = body.encode()
+    headers["Content-Type"] = f"{content_type}; charset=utf-8"
+    headers["Content-Length"] = str(len(sent))
     headers["Vary"] = "Accept"
     headers["X-Content-Type-Options"] = "nosniff"
     empty = request.method == "HEAD"
-    head = Head(status=problem.status, reason=phrase, length=len(body), empty=empty, close=problem.close)
+    head = Head(status=problem.status, reason=phrase, length=len(sent), empty=empty, close=problem.close)
     keep_alive = await _start(request, head, headers)
-    await request.writer.write_eof(b"" if empty else body)
-    return Done(problem.status, keep_alive=keep_alive, sent=0 if empty else len(body))
+    await request.writer.write_eof(b"" if empty else sent)
+    return Done(problem.status, keep_alive=keep_alive, sent=0 if empty else len(sent))
 
 
 async def redirect(request: web.BaseRequest, status: int, location: str) -> Done:
@@ -155,6 +175,21 @@ async def redirect(request: web.BaseRequest, status: int, location: str) -> Done
     )
     await request.writer.write_eof()
     return Done(status, keep_alive=keep_alive)
+
+
+async def bare(request: web.BaseRequest, status: int) -> Done:
+    """Answer with a status and nothing else; a 400 is the last word, as in Go."""
+    head = Head(status=status, reason=HTTPStatus(status).phrase, length=0, close=status >= 400)
+    keep_alive = await _start(request, head, CIMultiDict({"Content-Length": "0"}))
+    await request.writer.write_eof()
+    return Done(status, keep_alive=keep_alive)
+
+
+def plainly(status: int, why: str = "") -> bytes:
+    """The whole answer that Go's server gives to what it cannot read (core-v1 sections 4.5 and 6)."""
+    line = f"{status} {HTTPStatus(status).phrase}"
+    head = f"HTTP/1.1 {line}\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n\r\n"
+    return f"{head}{line}{f': {why}' if why else ''}".encode()
 
 
 def cut(request: web.BaseRequest) -> None:
@@ -178,6 +213,8 @@ async def _start(request: web.BaseRequest, head: Head, headers: CIMultiDict[str]
         headers["Transfer-Encoding"] = "chunked"
     elif not head.empty:
         keep_alive = False  # its end is the end of the connection
+    if ALT_SVC in request:
+        headers.add("Alt-Svc", request[ALT_SVC])
     if "Date" not in headers:
         headers["Date"] = formatdate(usegmt=True)
     if not keep_alive:

@@ -15,12 +15,18 @@ from gateway.config.decoding import (
     Integer,
     Message,
     MessageOf,
+    Refused,
     Sequence,
     Text,
 )
 from gateway.config.problems import quoted
 
 _VERSION: Final = Integer(0, 65535)
+
+_NO_SOCK_OPTION: Final = (
+    "it sets options of AILERON's own sockets in the kernel; use keepAliveConfig for its probes, and the "
+    "system's settings for the rest"
+)
 
 
 def parse_network(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
@@ -203,3 +209,5 @@ class ListenConfig(Message):
         KeepAliveConfig | None, Declared("KeepAliveConfig", MessageOf(KeepAliveConfig))
     ] = None
     """Probes that find out whether a silent client is still there.  None: the usual ones."""
+    sock_option: Annotated[None, Declared("SockOption", Refused(_NO_SOCK_OPTION))] = None
+    """Options that AILERON sets on its sockets."""

@@ -1,0 +1,270 @@
+"""One client connection: aiohttp's protocol, with the limits and the words of Go's HTTP server.
+
+Rules (core-v1, sections 4.1 and 4.5)
+    * A client that says nothing is closed without a byte after readHeaderTimeout; one that stops inside of a
+      head gets a 400; one that is silent behind an answer is closed after idleTimeout.
+    * The head of a request has at most maxHeaderBytes and Go's 4096 on top; more is a 431.
+    * A request and its response live while bytes move.  A readTimeout that the file gives bounds a stall of
+      the request's body, a writeTimeout a stall of the response; AILERON cuts even those that move.
+    * A connection that has become a tunnel is free of all of this.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from aiohttp import StreamReader, web
+from aiohttp.abc import AbstractStreamWriter
+from aiohttp.http import RawRequestMessage
+from aiohttp.http_exceptions import LineTooLong
+
+from gateway.config.resources.http_server import HTTPConfig
+from gateway.headers import values
+from gateway.proxy.responses import ALT_SVC, Done, bare, plainly
+
+_SLACK: Final = 4096
+"""Bytes that Go lets a head have on top of maxHeaderBytes."""
+
+_FOREVER: Final = 1e8
+"""Seconds; idle connections are closed here, not by aiohttp."""
+
+_LOOKS: Final = 4
+"""How often a stall is looked for within the time that it may take."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """Of a connection; times in seconds, None: no limit."""
+
+    head: float | None
+    idle: float | None
+    upload: float | None
+    """How long the body of a request may stall."""
+    answer: float | None
+    """How long a response may stall."""
+    head_bytes: int
+
+    @classmethod
+    def of(cls, config: HTTPConfig) -> "Limits":
+        """Those that `config` sets."""
+        given = config.where.values
+        return cls(
+            head=_limit(config.read_header_timeout),
+            idle=_limit(config.idle_timeout),
+            upload=_limit(config.read_timeout) if "read_timeout" in given else None,
+            answer=_limit(config.write_timeout) if "write_timeout" in given else None,
+            # Go takes its own default where the number makes no sense.
+            head_bytes=(config.max_header_bytes if config.max_header_bytes > 0 else 1 << 20) + _SLACK,
+        )
+
+
+def _limit(seconds: int) -> float | None:
+    return None if seconds < 0 else float(seconds)
+
+
+class Connection(web.RequestHandler):
+    """One client connection."""
+
+    __slots__ = ("_at", "_limits", "_moved", "_paused_reading", "_progress", "_request", "_size", "_timer")
+
+    def __init__(self, manager: web.Server, limits: Limits, logger: logging.Logger) -> None:
+        super().__init__(
+            manager,
+            loop=asyncio.get_running_loop(),
+            keepalive_timeout=_FOREVER,
+            tcp_keepalive=False,  # the listening socket has seen to it
+            access_log=None,  # type: ignore[arg-type]  # what aiohttp takes for none
+            logger=logger,
+            auto_decompress=False,
+            max_line_size=limits.head_bytes,
+            max_field_size=limits.head_bytes,
+            max_headers=limits.head_bytes // 4,  # each takes four bytes at least
+        )
+        self._limits = limits
+        self._at: Literal["silent", "head", "request", "idle"] = "silent"
+        """Nothing has come yet; a head is under way; a request is answered; an answer has been sent."""
+        self._size = 0
+        """Bytes of the head that have come, or more."""
+        self._request: web.BaseRequest | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._progress: tuple[int, int, int] = (0, 0, 0)
+        self._moved = 0.0
+        self._paused_reading = False
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Give the client time to say something."""
+        super().connection_made(transport)
+        self._within(self._limits.head)
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        """Forget the time: the client has gone, or a tunnel has taken the connection over."""
+        self._within(None)
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Take bytes of a head, or of a body."""
+        self._size += len(data)
+        if self._at != "request" and data and not self._reading_body:
+            if self._at == "idle":
+                self._size = len(data)
+                self._within(self._limits.head)
+            self._at = "head"
+        super().data_received(data)
+        if self._at == "head" and self._size > self._limits.head_bytes:
+            # A head that is whole is taken first, by the task of the requests, which is due already.
+            self._loop.call_soon(self._refuse_long_head)
+
+    def pause_reading(self) -> None:
+        """The upstream takes no more for now, for which the client is not to blame."""
+        self._paused_reading = True
+        super().pause_reading()
+
+    def resume_reading(self, resume_parser: bool = True) -> None:
+        """The upstream takes more again."""
+        self._paused_reading = False
+        super().resume_reading(resume_parser)
+
+    def begin(self, request: web.BaseRequest) -> None:
+        """A head is whole; its request is going to be answered."""
+        self._at = "request"
+        self._request = request
+        times = [each for each in (self._limits.upload, self._limits.answer) if each is not None]
+        self._moved = self._loop.time()
+        self._within(min(times) / _LOOKS if times else None)
+
+    def end(self) -> None:
+        """The request has been answered."""
+        if self._at == "request" and self.transport is not None:
+            self._at = "idle"
+            self._within(self._limits.idle)
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,
+    ) -> web.StreamResponse:
+        """Answer what cannot be read, as Go does."""
+        del request, message
+        if isinstance(exc, LineTooLong):
+            status = 431
+        self.logger.error("a request that cannot be read", exc_info=exc, extra={"status": status})
+        return self.say(plainly(status), status)
+
+    def say(self, answer: bytes, status: int) -> Done:
+        """Send an answer that needs no writer; it is the last one."""
+        if self.transport is not None:
+            self.transport.write(answer)
+        return Done(status, keep_alive=False)
+
+    def has_long_head(self, request: web.BaseRequest) -> bool:
+        """Whether the head of `request` has more bytes than it may."""
+        if self._size <= self._limits.head_bytes:
+            return False
+        fields = sum(len(name) + len(value) + 4 for name, value in request.raw_headers)
+        line = len(request.method) + len(request.raw_path.encode("utf-8", "surrogateescape")) + 12
+        return line + fields + 2 > self._limits.head_bytes
+
+    @property
+    def _reading_body(self) -> bool:
+        """Whether what comes belongs to a body of which nobody wants to know any more."""
+        return self._request is not None and not self._request.content.is_eof()
+
+    def _within(self, seconds: float | None) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = None if seconds is None else self._loop.call_later(seconds, self._on_time)
+
+    def _on_time(self) -> None:
+        self._timer = None
+        if self._at == "request":
+            self._look_for_stall()
+        elif self._at == "head":
+            self.say(plainly(400), 400)
+            self.force_close()
+        else:
+            self.force_close()
+
+    def _look_for_stall(self) -> None:
+        request, transport = self._request, self.transport
+        if request is None or transport is None:
+            return
+        now = self._loop.time()
+        uploading = not request.content.is_eof()
+        limit = self._limits.upload if uploading else self._limits.answer
+        progress = (self._size, request.writer.output_size, transport.get_write_buffer_size())
+        if progress != self._progress or limit is None or (uploading and self._paused_reading):
+            self._progress, self._moved = progress, now
+        elif now - self._moved >= limit:
+            what = "the client stopped sending a request's body" if uploading else "a response stood still"
+            self.logger.error("%s for %g s; its connection was cut", what, limit)
+            transport.abort()
+            return
+        times = [each for each in (self._limits.upload, self._limits.answer) if each is not None]
+        self._within(min(times) / _LOOKS)
+
+    def _refuse_long_head(self) -> None:
+        if self._at == "head" and self.transport is not None:
+            self.say(plainly(431), 431)
+            self.force_close()
+
+
+class Server(web.Server):
+    """Makes the connections of one listener, and answers what Go's own server answers before any handler."""
+
+    def __init__(
+        self,
+        handler: Callable[[web.BaseRequest], Awaitable[web.StreamResponse]],
+        config: HTTPConfig,
+        logger: logging.Logger,
+    ) -> None:
+        super().__init__(
+            self._answer,
+            request_factory=self._request,
+            handler_cancellation=True,  # a client that goes away takes its upstream request with it
+        )
+        self._handler = handler
+        self._config = config
+        self._limits = Limits.of(config)
+        self._logger = logger
+
+    def __call__(self) -> Connection:
+        """Make a connection."""
+        return Connection(self, self._limits, self._logger)
+
+    def _request(
+        self,
+        message: RawRequestMessage,
+        payload: StreamReader,
+        protocol: web.RequestHandler,
+        writer: AbstractStreamWriter,
+        task: "asyncio.Task[None]",
+    ) -> web.BaseRequest:
+        if self._config.disable_keep_alive:
+            message = message._replace(should_close=True)
+        request = web.BaseRequest(message, payload, protocol, writer, task, asyncio.get_running_loop())
+        if self._config.alt_svc:
+            request[ALT_SVC] = self._config.alt_svc
+        assert isinstance(protocol, Connection)  # `__call__` makes no others
+        protocol.begin(request)
+        return request
+
+    async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
+        connection = request.protocol
+        assert isinstance(connection, Connection)  # as above
+        if connection.has_long_head(request):
+            return connection.say(plainly(431), 431)
+        hosts = values(request.raw_headers, b"host")
+        if not hosts and request.version >= (1, 1):
+            return connection.say(plainly(400, "missing required Host header"), 400)
+        if len(hosts) > 1:
+            return connection.say(plainly(400, "too many Host headers"), 400)
+        try:
+            if request.method == "OPTIONS" and request.raw_path == "*":
+                return await bare(request, 200 if self._config.enable_general_options_handler else 400)
+            return await self._handler(request)
+        finally:
+            connection.end()

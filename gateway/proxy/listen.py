@@ -1,0 +1,172 @@
+"""Where a server listens: an address → bound sockets, with the kernel's probes set up.
+
+Rules
+    * Every address that a name stands for is bound; with port 0 they all get the same port.
+    * What listens on a unix socket owns its file and removes it at the end; a file that somebody left there
+      is never removed, since another program may be using it.
+    * The probes of keepAliveConfig are set once, on the listening socket: connections inherit them.
+"""
+
+import asyncio
+import errno
+import ipaddress
+import os
+import socket
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+from gateway.config import Address, host_port
+from gateway.config.resources.listen import KeepAliveConfig
+
+BACKLOG: Final = 1024
+"""Connections that may wait to be accepted."""
+
+_FAMILIES: Final = {"tcp": socket.AF_UNSPEC, "tcp4": socket.AF_INET, "tcp6": socket.AF_INET6}
+
+_IDLE: Final = 15
+_INTERVAL: Final = 15
+_COUNT: Final = 9
+"""Go's probes: seconds of silence before the first, seconds between two, and how many."""
+
+
+class ListenError(Exception):
+    """An address cannot be listened on."""
+
+
+async def bind(address: Address, keep_alive: KeepAliveConfig | None) -> list[socket.socket]:
+    """Sockets bound to all that `address` means, not yet accepting anything.  Raises ListenError."""
+    if address.network == "unix":
+        return [_bind_unix(address)]
+    sockets = await _bind_tcp(address)
+    for sock in sockets:
+        _probe(sock, keep_alive or KeepAliveConfig())
+    return sockets
+
+
+def where(sock: socket.socket, scheme: str) -> tuple[str, str]:
+    """The address that `sock` is bound to, and the url to open on this machine; of unix, both the same."""
+    name = sock.getsockname()
+    if sock.family not in {socket.AF_INET, socket.AF_INET6}:
+        addr = f"unix://{_readable(name)}"
+        return addr, addr
+    host, port = name[:2]
+    return host_port(host, port), f"{scheme}://{host_port(_to_browse(host), port)}"
+
+
+def close(sock: socket.socket) -> None:
+    """Close a listening socket, and remove its file where it has one."""
+    if sock.fileno() < 0:
+        return
+    name = sock.getsockname()
+    sock.close()
+    if isinstance(name, str) and name.startswith("/"):
+        Path(name).unlink(missing_ok=True)
+
+
+async def _bind_tcp(address: Address) -> list[socket.socket]:
+    host, port, family = address.host, address.port, _FAMILIES[address.network]
+    try:
+        if host is None:
+            dual = address.network == "tcp" and socket.has_dualstack_ipv6()
+            if family == socket.AF_UNSPEC:
+                family = socket.AF_INET6 if dual else socket.AF_INET
+            return [socket.create_server(("", port), family=family, dualstack_ipv6=dual, backlog=BACKLOG)]
+        loop = asyncio.get_running_loop()
+        found = await loop.getaddrinfo(host, port, family=family, type=socket.SOCK_STREAM)
+    except OSError as error:
+        raise ListenError(_reason(address, error)) from error
+    sockets: list[socket.socket] = []
+    for each, _, _, _, name in dict.fromkeys(found):
+        wanted = (name[0], port or (sockets[0].getsockname()[1] if sockets else 0))
+        try:
+            sockets.append(socket.create_server(wanted, family=each, backlog=BACKLOG))
+        except OSError as error:
+            if error.errno in {errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT} and len(found) > 1:
+                continue  # the name has an address of a family that this machine does not have
+            for sock in sockets:
+                sock.close()
+            raise ListenError(_reason(address, error)) from error
+    if not sockets:
+        raise ListenError(f"cannot listen on {address}: it is no address of this machine")
+    return sockets
+
+
+def _bind_unix(address: Address) -> socket.socket:
+    family = getattr(socket, "AF_UNIX", None)
+    if family is None:
+        raise ListenError(f"cannot listen on {address}: this system has no unix sockets; use host:port")
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        # Linux's abstract names begin with a NUL, which people write as "@".
+        sock.bind("\0" + address.path[1:] if address.path.startswith("@") else address.path)
+        sock.listen(BACKLOG)
+    except OSError as error:
+        sock.close()
+        raise ListenError(_unix_reason(address, error)) from error
+    return sock
+
+
+def _probe(sock: socket.socket, config: KeepAliveConfig) -> None:
+    """Let the kernel find out which silent clients have gone, as far as it can."""
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 0 if config.disable else 1)
+    if config.disable:
+        return
+    options = {"TCP_KEEPIDLE": config.idle or _IDLE, "TCP_KEEPALIVE": config.idle or _IDLE}
+    if hasattr(socket, "TCP_KEEPIDLE"):
+        del options["TCP_KEEPALIVE"]  # the name that macOS has for it
+    options |= {"TCP_KEEPINTVL": config.interval or _INTERVAL, "TCP_KEEPCNT": config.count or _COUNT}
+    for name, value in options.items():
+        # A negative value leaves it to the system, as in Go; an absurd one is refused by it.
+        if value > 0 and hasattr(socket, name):
+            with suppress(OSError):
+                sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
+
+
+def _reason(address: Address, error: OSError) -> str:
+    match error.errno:
+        case errno.EADDRINUSE:
+            return f"cannot listen on {address}: the port is taken by another program"
+        case errno.EACCES:
+            return (
+                f"cannot listen on {address}: this user may not use that port; ports from 1024 on need no "
+                "rights"
+            )
+        case errno.EADDRNOTAVAIL:
+            return f"cannot listen on {address}: it is no address of this machine"
+    return f"cannot listen on {address}: {error.strerror or error}"
+
+
+def _unix_reason(address: Address, error: OSError) -> str:
+    what = f"cannot listen on {address}: "
+    match error.errno:
+        case errno.EADDRINUSE if address.path.startswith("@"):
+            return f"{what}the name is taken by another program"
+        case errno.EADDRINUSE:
+            return (
+                f"{what}the file is there already; if no program uses it any more, remove it with "
+                f"`rm {address.path}`"
+            )
+        case errno.EACCES | errno.EROFS:
+            return f"{what}this user may not write to the directory {os.path.dirname(address.path)}"  # noqa: PTH120 - a name, to be shown
+        case errno.ENOENT:
+            return f"{what}the directory {os.path.dirname(address.path)} does not exist"  # noqa: PTH120 - as above
+    return f"{what}{error.strerror or error}"
+
+
+def _to_browse(host: str) -> str:
+    """The host to type into a browser on this machine for a socket bound to `host`."""
+    if host in {"::", "0.0.0.0", "127.0.0.1", "::1"}:  # noqa: S104 - compared, not bound
+        return "localhost"
+    return host
+
+
+def _readable(name: str | bytes) -> str:
+    """The name of a unix socket; Python gives the abstract ones as bytes with a NUL in front."""
+    return name if isinstance(name, str) else "@" + name[1:].decode("utf-8", "backslashreplace")
+
+
+def ip_of(peer: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+    """The address of a client; an IPv4 one of a socket for both families is not made IPv6 by that."""
+    found = ipaddress.ip_address(peer.partition("%")[0])
+    return (found.ipv4_mapped or found) if isinstance(found, ipaddress.IPv6Address) else found

@@ -1,0 +1,156 @@
+"""One HTTPServer: its sockets, who comes in over them, and who answers.
+
+A listener outlives changes of its config as far as it can: its sockets stay bound, and the connections that
+are open go on.
+"""
+
+import asyncio
+import logging
+import socket
+from collections.abc import Sequence
+from functools import partial
+from typing import Final
+
+from aiohttp.http import HttpProcessingError
+
+from gateway.config import Address, parse_addr
+from gateway.config.resources import ListenConfig
+from gateway.events import Listening
+from gateway.loading import Site
+from gateway.proxy.accept import Door
+from gateway.proxy.connection import Limits, Server
+from gateway.proxy.handler import Handler, Proxy
+from gateway.proxy.listen import bind, close, where
+from gateway.proxy.log import EventLog
+from gateway.routing import Router
+
+_DELIVERY: Final = 0.01
+"""Seconds between two looks at what still waits to be delivered."""
+
+Key = tuple[Address, str]
+"""What tells one listener from another: the address and, where the system chooses the port, the server."""
+
+
+def key_of(site: Site) -> Key:
+    """The key of the listener for `site`."""
+    address = parse_addr(site.server.spec.address)
+    chosen = address.network != "unix" and address.port == 0
+    return address, site.server.label if chosen else ""
+
+
+class Listener:
+    """One HTTPServer and the sockets it listens on."""
+
+    def __init__(self, site: Site, sockets: Sequence[socket.socket], proxy: Proxy) -> None:
+        config = site.server.spec.http_config
+        self.site = site
+        self._proxy = proxy
+        self._sockets = list(sockets)
+        self._scheme = "http" if site.tls is None else "https"
+        self._handler = Handler(proxy, Router(site.routes), scheme=self._scheme)
+        self._web_server = Server(self._handler, config, _logger(proxy.log))
+        self._door = Door(
+            config.listen_config,
+            site.tls,
+            handshake=Limits.of(config).head,
+            complain=partial(_complain, proxy.log),
+        )
+
+    @classmethod
+    async def open(cls, site: Site, proxy: Proxy) -> "Listener":
+        """Bind the server's address.  Raises ListenError."""
+        listen = site.server.spec.http_config.listen_config or ListenConfig()
+        address = parse_addr(site.server.spec.address)
+        return cls(site, await bind(address, listen.keep_alive_config), proxy)
+
+    async def start(self) -> None:
+        """Accept connections, and say so."""
+        await self._door.open(self._sockets, self._web_server)
+        addr, url = where(self._sockets[0], self._scheme)
+        self._proxy.log.put(lambda time, t_ns: Listening(time=time, t_ns=t_ns, addr=addr, url=url))
+
+    def successor(self, site: Site) -> "Listener | None":
+        """A listener for `site` at the same sockets, to be started; None where this one goes on with it.
+
+        What can be changed without one is the routes, which count from the next request on, and the
+        certificates, which count from the next connection on.
+        """
+        self.follow(site)
+        if (site.tls is None) == (self.site.tls is None) and (
+            site.server.spec.http_config == self.site.server.spec.http_config
+        ):
+            self._door.tls = site.tls
+            self.site = site
+            return None
+        return Listener(site, [sock.dup() for sock in self._sockets], self._proxy)
+
+    def follow(self, site: Site) -> None:
+        """Answer by the routes of `site` from the next request on."""
+        self._handler.router = Router(site.routes)
+
+    def retire(self) -> None:
+        """Leave the address to a successor: accept no more, but go on with the connections that are open."""
+        self._door.close()
+        for sock in self._sockets:
+            sock.close()
+
+    def close(self) -> None:
+        """Accept no more connections, and give the address up."""
+        self._door.close()
+        for sock in self._sockets:
+            close(sock)
+
+    @property
+    def connected(self) -> bool:
+        """Whether a connection is open that is no tunnel."""
+        return bool(self._web_server.connections)
+
+    def let_go(self) -> None:
+        """Close idle connections; the others end with their answer."""
+        for connection in self._web_server.connections:
+            if connection in self._handler.busy:
+                connection.close()
+            else:
+                connection.force_close()
+
+    async def finish(self) -> None:
+        """Close idle connections, and the others once their requests have been answered."""
+        # Not through `Server.shutdown`, which reads no more of a request's body.
+        connections = self._web_server.connections
+        transports = [each.transport for each in connections if each.transport is not None]
+        for connection in connections:
+            if connection not in self._handler.busy:
+                connection.force_close()
+        await self._handler.idle.wait()
+        while any(transport.get_write_buffer_size() for transport in transports):  # noqa: ASYNC110 - tells nobody
+            await asyncio.sleep(_DELIVERY)
+
+    def abort(self) -> None:
+        """Cut the connections that are left."""
+        for connection in self._web_server.connections:
+            if connection.transport is not None:
+                connection.transport.abort()
+
+
+def _complain(log: EventLog, message: str) -> None:
+    log.error(message)
+
+
+def _logger(log: EventLog) -> logging.Logger:
+    """aiohttp's logger for its server, whose complaints become error records without a traceback."""
+
+    class ToLog(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            error = record.exc_info[1] if record.exc_info else None
+            message = record.getMessage()
+            if isinstance(error, HttpProcessingError):
+                # Behind the colon, aiohttp quotes what it was sent.
+                message = f"a request that cannot be read: {error.message.partition(':')[0].strip()}"
+                log.error(message, status=getattr(record, "status", error.code))
+            else:
+                log.error(message if error is None else f"{message}: {type(error).__name__}: {error}")
+
+    # One of its own, not a global one: each gateway in a process has a log of its own.
+    logger = logging.Logger("gateway", logging.ERROR)  # noqa: LOG001 - see above
+    logger.addHandler(ToLog())
+    return logger
