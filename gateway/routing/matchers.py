@@ -1,30 +1,99 @@
-"""Which requests a load balancer takes, and what path the upstream is asked for (core-v1, section 5.2)."""
+"""Which requests a load balancer takes, and what path the upstream is asked for (core-v1, sections 5.2, 5.3).
 
-from collections.abc import Callable
+A matcher says in its `description` what it takes, for people.
+"""
 
-from gateway.config.resources import MatchType, PathMatcherSpec
+from collections.abc import Sequence
+from typing import Final
 
-PathMatcher = Callable[[str], str | None]
-"""A decoded path → the decoded path for the upstream, or None where it does not match."""
+from gateway.config import MatchType, PathMatcherSpec
+from gateway.config.problems import quoted
+from gateway.config.resources import ParamMatcherSpec
+from gateway.routing.patterns import Pattern, PatternError, RegularExpression, compile_pattern
+from gateway.routing.request import ParamSource, RequestFacts
 
-
-def path_matcher(spec: PathMatcherSpec | None) -> PathMatcher:
-    """The matcher that `spec` describes: trim, then compare, then append.
-
-    A path that does not begin with `trimPrefix` is compared as it is.  Without a spec nothing matches.
-    """
-    if spec is None:
-        return lambda _path: None
-    matches = _COMPARISONS[spec.match_type]
-
-    def match(path: str) -> str | None:
-        trimmed = path.removeprefix(spec.trim_prefix)
-        return spec.append_prefix + trimmed if matches(trimmed, spec.match) else None
-
-    return match
-
-
-_COMPARISONS: dict[MatchType, Callable[[str, str], bool]] = {
-    MatchType.Exact: str.__eq__,
-    MatchType.Prefix: str.startswith,
+_VERBS: Final = {
+    MatchType.Exact: "is",
+    MatchType.Prefix: "begins with",
+    MatchType.Suffix: "ends with",
+    MatchType.Contains: "contains",
+    MatchType.Path: "matches the glob",
+    MatchType.FilePath: "matches the glob",
+    MatchType.Regex: "matches the regular expression",
+    MatchType.RegexPOSIX: "matches the POSIX regular expression",
 }
+
+
+class PathMatcher:
+    """Which paths are taken, and what becomes of them.
+
+    Raises PatternError, whose `field` is `match`.
+    """
+
+    def __init__(self, spec: PathMatcherSpec) -> None:
+        self._spec = spec
+        self._pattern = _compiled(spec.match_type, spec.match, "match")
+        self._rewrite = (
+            self._pattern.rewriter(spec.rewrite)
+            if isinstance(self._pattern, RegularExpression) and spec.rewrite
+            else None
+        )
+
+    def match(self, path: str) -> str | None:
+        """The decoded path for the upstream; None where this decoded `path` is not taken.
+
+        First `trimPrefix` goes, once; a path that does not begin with it is compared as it is.  What is left
+        is compared and, with a regular expression, rewritten; last `appendPrefix` comes in front.
+        """
+        path = path.removeprefix(self._spec.trim_prefix)
+        if not self._pattern.matches(path):
+            return None
+        return self._spec.append_prefix + (path if self._rewrite is None else self._rewrite(path))
+
+    @property
+    def description(self) -> str:
+        """As `path begins with "/api"`."""
+        trimmed = f" without {quoted(self._spec.trim_prefix)} in front" if self._spec.trim_prefix else ""
+        return f"path{trimmed} {_VERBS[self._spec.match_type]} {quoted(self._spec.match)}"
+
+
+class ParamMatcher:
+    """Which values of a header, a query parameter or a path parameter are taken.
+
+    Raises PatternError, whose `field` is as `patterns[2]`.
+    """
+
+    def __init__(self, spec: ParamMatcherSpec, source: ParamSource) -> None:
+        self._spec = spec
+        self._source = source
+        self._patterns = [
+            _compiled(spec.match_type, pattern, f"patterns[{index}]")
+            for index, pattern in enumerate(spec.patterns)
+        ]
+
+    def takes(self, request: RequestFacts) -> bool:
+        """Whether the values in `request` are taken."""
+        return self.match(request.values(self._source, self._spec.key))
+
+    def match(self, values: Sequence[str]) -> bool:
+        """Whether one of the patterns matches `values`, as one text with commas between them."""
+        if not values:
+            return False
+        text = ",".join(values)
+        return any(each.matches(text) for each in self._patterns)
+
+    @property
+    def description(self) -> str:
+        """As `header X-Env is "prod" or "test"`."""
+        subject = f"{self._source} {quoted(self._spec.key, marks='')}"
+        if not self._patterns:
+            return f"{subject} has no patterns, so that nothing matches"
+        return f"{subject} {_VERBS[self._spec.match_type]} {' or '.join(map(quoted, self._spec.patterns))}"
+
+
+def _compiled(match_type: MatchType, pattern: str, field: str) -> Pattern:
+    try:
+        return compile_pattern(match_type, pattern)
+    except PatternError as error:
+        error.field = field
+        raise

@@ -7,10 +7,11 @@ code where AILERON has one (core-v1, sections 4.3, 5.1 and 5.8).
 from collections.abc import Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
+from random import Random
 
 from gateway.config import Config, HTTPServer, ReverseProxyHandler, Upstream
-from gateway.routing.balancers import RoundRobin
-from gateway.routing.matchers import path_matcher
+from gateway.routing.balancers import balancer
+from gateway.routing.matchers import PathMatcher
 from gateway.routing.mux import handler_of
 from gateway.routing.target import InvalidTargetError, parse_target, redirection, upstream_target
 
@@ -74,7 +75,7 @@ class Router:
         assert handler is None or isinstance(handler, ReverseProxyHandler)  # load has checked it
         self._handled = handler is not None
         self._balancers = [
-            (path_matcher(each.path_matcher), RoundRobin(each.upstreams))
+            ([PathMatcher(spec) for spec in each.all_path_matchers], balancer(each, Random()))  # noqa: S311 - spreads load
             for each in (handler.spec.load_balancers if handler else ())
         ]
 
@@ -94,9 +95,10 @@ class Router:
                 code="E2131",
                 reason="no virtual host of this server has a handler",
             )
-        for match, balancer in self._balancers:
-            if (path := match(target.path)) is not None:
-                upstream = balancer.pick()
+        for matchers, balancer_ in self._balancers:
+            paths = (each.match(target.path) for each in matchers)
+            if (path := next((each for each in paths if each is not None), None)) is not None:
+                upstream = balancer_.pick(b"")
                 if upstream is None:
                     return Refused(
                         status=HTTPStatus.BAD_GATEWAY,
