@@ -7,7 +7,7 @@ Strategy
 
 Rules
     * Nothing that a client sends makes a comparison raise, or take more than about the length of the text
-      times the size of the pattern.
+      times the size of the pattern; rewriting may take that for each match, as in Go.
     * A text may hold surrogate escapes, bytes that were not UTF-8.  Each is one character, and regular
       expressions take it for U+FFFD, as Go does; what is cut out of such a text keeps its bytes.
 """
@@ -227,8 +227,6 @@ _COMPLAINTS: Final = {
     "invalid perl operator": "{} means nothing in RE2; a group without a number is written (?:…)",
 }
 """RE2's own complaints in our words; the part of the pattern that RE2 shows stands for `{}`."""
-
-_LOOKAROUND: Final = ("(?=", "(?!", "(?<=", "(?<!")
 
 _TOKEN: Final = re.compile(
     r"\\Q.*?(?:\\E|\Z) | \\. | \[\^?\]?(?:\\.|\[:\^?\w+:\]|[^\]\\])*\] | [()]", re.DOTALL | re.VERBOSE
