@@ -164,8 +164,7 @@ def test_nothing_raises(match_type: MatchType, pattern: str, text: str, template
     """A pattern either is refused in words, or compares and rewrites whatever comes."""
     try:
         compiled = compile_pattern(match_type, pattern)
-    except PatternError as error:
-        assert str(error)
+    except PatternError:
         return
     assert isinstance(compiled.matches(text), bool)
     if isinstance(compiled, RegularExpression):
@@ -340,11 +339,21 @@ def test_what_is_wrong_with_a_posix_one(pattern: str, position: int, words: str)
     assert said.startswith(f"the regular expression is wrong at character {position}: {words}")
 
 
-@pytest.mark.parametrize("pattern", [".{0,1000}" * 4, ".{0,1000}" * 1000])
+@pytest.mark.parametrize(
+    "pattern", [".{0,1000}" * 4, ".{0,1000}" * 1000, "(?:[ab]?){1000}" * 9, r"(?:\x{4e16}?){1000}" * 9]
+)
 def test_a_regular_expression_is_not_too_large(pattern: str) -> None:
     """Neither for RE2's patience, nor for the server's."""
     said = "the regular expression is too large when compiled; repeat less in it"
     assert complaint(MatchType.Regex, pattern) == said
+
+
+@pytest.mark.parametrize(
+    "pattern", [r"^/[\p{L}\p{N}_-]{1,64}$", r"^/[^/]{1,1000}$", r"^/\w{1,255}/\x{4e16}", "^/[y-世]{1,64}"]
+)
+def test_a_regular_expression_may_be_large(pattern: str) -> None:
+    """Classes of Unicode are no burden."""
+    compile_pattern(MatchType.Regex, pattern)
 
 
 def test_no_bracket_counts_in_a_class() -> None:
