@@ -222,6 +222,12 @@ def _own_life(event: Listening | Reload | Stopping) -> tuple[str, str, str]:
     return WARNING, "reloads", f"not: the config is wrong, so the one before goes on ({wrong})"
 
 
+def lines(event: Event) -> list[str]:
+    """`line`, and below it the problems of a reload, one each."""
+    problems = event.problems if isinstance(event, Reload) else ()
+    return [line(event), *(f"  {escape(problem)}" for problem in problems)]
+
+
 def line(event: Event) -> str:
     """`event` as one plain line, without the newline."""
     parts = words(event)

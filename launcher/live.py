@@ -23,14 +23,14 @@ from typing import Final
 
 from rich.text import Text
 
-from gateway.events import Event, Frame, Listening, Omitted, Stopping
+from gateway.events import Event, Frame, Listening, Omitted, Reload, Stopping
 from gateway.text import count
 from launcher import signals, view
 from launcher.events import ChildState, Ready, Summary
 from launcher.filter import Filter, FilterError, parse
 from launcher.footer import Look, footer
 from launcher.keys import ENTER, ESCAPE, Editor
-from launcher.kit import Kit
+from launcher.kit import GATEWAY, Kit
 from launcher.output import Output
 from launcher.printers import FLUSH, Action, Own
 from launcher.screen import Screen
@@ -91,8 +91,12 @@ class LivePrinter:
             return
         if isinstance(event, Omitted):
             self._leave_out(event.frames)
-        elif not (self._look.control_hidden and isinstance(event, Frame) and event.opcode in CONTROL):
-            self._add((event, session.path_of(event)))
+            return
+        if isinstance(event, Frame) and self._look.control_hidden and event.opcode in CONTROL:
+            return
+        self._add((event, session.path_of(event)))
+        for problem in event.problems if isinstance(event, Reload) else ():
+            self.said(GATEWAY, problem)
 
     def own(self, session: Session, event: Own) -> None:
         """Show the banner and the summary; a child's state is in the footer."""

@@ -13,7 +13,7 @@ from typing import Final, Literal, Protocol
 from rich.text import Text
 
 from gateway.events import Event, Listening, encode
-from gateway.text import escape, line
+from gateway.text import escape, lines
 from launcher import view
 from launcher.events import ChildState, Ready, Summary
 from launcher.filter import Filter
@@ -127,7 +127,7 @@ class PlainPrinter(_LinePrinter):
     def record(self, session: Session, event: Event, _raw: bytes) -> None:
         """Write the record's line; that the gateway listens is what the banner says."""
         if not isinstance(event, Listening) and self._filter.shows(event, session.path_of(event)):
-            self._out.write(f"{line(event)}\n".encode(errors="replace"))
+            self._out.write("".join(f"{each}\n" for each in lines(event)).encode(errors="replace"))
 
     def own(self, session: Session, event: Own) -> None:
         """Write the banner and the summary."""

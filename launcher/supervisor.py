@@ -25,7 +25,7 @@ from typing import Final
 
 import msgspec
 
-from gateway.events import Event, Listening, Reload, decode
+from gateway.events import Event, Listening, decode
 from launcher import readiness
 from launcher.child import Child, Exited, Said
 from launcher.events import ChildState, Ready, State, Summary, stamp
@@ -214,8 +214,6 @@ class Supervisor:
             self._listens(running, event.url, readiness.accepts)
         self._printer.record(self._session, event, raw)
         self._session = fold(self._session, event)
-        for problem in event.problems if isinstance(event, Reload) else ():
-            self._printer.said(running.part.name, problem)
 
     def _say(self, running: _Running, text: str) -> None:
         text = _OWN_NAME.sub("", text)

@@ -29,6 +29,7 @@ from gateway.events import (
     Frame,
     Listening,
     Omitted,
+    Reload,
     Side,
     Stopping,
     Violation,
@@ -339,12 +340,12 @@ class EventLog:
             return [self._line(Error(time=wall(t_ns), t_ns=t_ns, message=message))]
 
     def _tells(self, record: Event) -> bool:
-        return self.watching or isinstance(record, Listening | Stopping | Error)
+        return self.watching or isinstance(record, Listening | Reload | Stopping | Error)
 
     def _line(self, record: Event) -> bytes:
         if self._json:
             return encode(record)
-        return (text.line(record) + "\n").encode("utf-8", "backslashreplace")
+        return "".join(f"{each}\n" for each in text.lines(record)).encode("utf-8", "backslashreplace")
 
     def _write(self, data: bytes) -> None:
         view = memoryview(data)

@@ -22,9 +22,9 @@ from gateway.config.problems import quoted
 
 _SURROGATE: Final = re.compile(r"[\ud800-\udfff]")
 
-_LARGEST: Final = 10_000
-"""Instructions of a compiled regular expression.  RE2 may visit each of them for each byte of a text, which
-at this size takes two tenths of a second for the longest path that a server takes by default."""
+_LARGEST: Final = 5_000
+"""Places in a regular expression, its repetitions written out, at which RE2 may be for each byte of a text:
+half a second for the worst expression and the longest path that a server takes by default."""
 
 
 class PatternError(ValueError):
@@ -228,6 +228,8 @@ _COMPLAINTS: Final = {
 }
 """RE2's own complaints in our words; the part of the pattern that RE2 shows stands for `{}`."""
 
+_WIDE: Final = re.compile(r"[^\x00-\xff]")
+
 _TOKEN: Final = re.compile(
     r"\\Q.*?(?:\\E|\Z) | \\. | \[\^?\]?(?:\\.|\[:\^?\w+:\]|[^\]\\])*\] | [()]", re.DOTALL | re.VERBOSE
 )
@@ -257,12 +259,19 @@ def _compiled(pattern: str, *, posix: bool) -> Any:
 
     if (message := complaint(pattern)) is not None:
         raise _explained(pattern, message, complaint, posix=posix)
-    regexp = re2.compile(pattern, options)
-    if regexp.programsize > _LARGEST:
-        raise _too_large()
     # RE2 takes \C for one byte, which may be part of a character; Go does not take it at all.
     if found := next((each for each in _TOKEN.finditer(pattern) if each[0] == r"\C"), None):
         raise _regex_wrong(found.start(), r'"\C" is a single byte, which Go does not take either; write "."')
+    regexp = re2.compile(pattern, options)
+    # Among texts whose characters are bytes a class of characters is small, however many Unicode has of
+    # them.  An expression with an escape beyond those is measured as it is.
+    options.encoding = re2.Options.Encoding.LATIN1
+    try:
+        places = re2.compile(_WIDE.sub("\xff", pattern).encode("latin-1"), options).programsize
+    except re2.error:
+        places = regexp.programsize
+    if places > _LARGEST:
+        raise _too_large()
     return regexp
 
 
