@@ -8,6 +8,7 @@ addresses.py    listen addresses and upstream urls
 resources/      the kinds of core/v1, field for field
 graph.py        references followed from the Entrypoint: `link`
 template.py     resources → all that they say, as YAML and JSON
+schema.py       the models → JSON Schema, for editors
 problems.py     what is wrong, where, and what would be right
 """
 

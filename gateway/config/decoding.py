@@ -128,8 +128,8 @@ class Field:
     """As files have it, in lowerCamel."""
     declared: Declared
     required: bool
-    always: bool
-    """Whether a message stands there even where none is given: one of defaults."""
+    fallback: "type[Message] | None"
+    """The message of defaults that stands there where none is given; None: none does."""
 
 
 def _fields_of(cls: type[Any]) -> tuple[Field, ...]:
@@ -140,7 +140,7 @@ def _fields_of(cls: type[Any]) -> tuple[Field, ...]:
             name=declared.json_name or re.sub("_(.)", lambda found: found[1].upper(), each.name),
             declared=declared,
             required=each.default is MISSING and each.default_factory is MISSING,
-            always=each.default_factory is not MISSING,
+            fallback=None if each.default_factory is MISSING else declared.decode.cls,
         )
         for each in fields(cls)
         if get_origin(each.type) is Annotated
@@ -203,11 +203,9 @@ class MessageOf(Generic[M]):
                 if not is_empty(value_node):
                     marks[each.attribute] = value_node.mark
                 value = each.declared.decode(value_node, scope.at(each.name))
-            if value is None and each.always:
+            if value is None and each.fallback is not None:
                 path = scope.at(each.name).path
-                value = each.declared.decode.cls(
-                    where=replace(_NOWHERE, file=scope.file, path=path, mark=mapping.mark)
-                )
+                value = each.fallback(where=Where(file=scope.file, path=path, mark=mapping.mark, values={}))
             if value is not None:
                 values[each.attribute] = value
         lacking = [each for each in known if each.required and each.attribute not in values]
@@ -361,7 +359,7 @@ class Integer:
         scalar = _given(node, scope, ScalarNode, "a whole number")
         if scalar is None or not scalar.text:
             return None
-        if not _WHOLE.fullmatch(scalar.text):
+        if not WHOLE.fullmatch(scalar.text):
             words = f"should be a whole number, but this is {quoted(scalar.text)}"
             scope.problem(scalar.mark, words, "type")
             return None
@@ -373,7 +371,7 @@ class Integer:
         return value or None
 
 
-_WHOLE: Final = re.compile(r"[+-]?(0|[1-9][0-9]{0,18})(\.0*)?")
+WHOLE: Final = re.compile(r"[+-]?(0|[1-9][0-9]{0,18})(\.0*)?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -423,7 +421,7 @@ class Enumeration(Generic[E]):
         scalar = _given(node, scope, ScalarNode, "a name")
         if scalar is None or not scalar.text:
             return None
-        if scalar.plain and _WHOLE.fullmatch(scalar.text):
+        if scalar.plain and WHOLE.fullmatch(scalar.text):
             number = int(scalar.text.partition(".")[0])
             known = next((each for each in self.cls if each.value == number), self.fallback)
             if known is None:
