@@ -22,7 +22,6 @@ from gateway.routing.mux import (
     relation,
 )
 from gateway.routing.target import InvalidTargetError, clean_path, parse_target
-from tests.gateway.config.samples import ENTRYPOINT, GOOD, PROXY, SERVER, loaded
 
 
 def mux(*routes: str) -> Mux[str]:
@@ -737,19 +736,3 @@ def test_every_text_is_a_pattern_or_refused_in_words(text: str) -> None:
 
 
 # The only handler
-
-
-def test_the_one_handler_takes_all() -> None:
-    """Virtual hosts behind it may be empty."""
-    for content in (GOOD, ENTRYPOINT + SERVER + "    - handlers: []\n" + PROXY):
-        (server,) = loaded(content).servers
-        reference = handler_of(server)
-        assert reference is not None
-        assert reference.kind == "ReverseProxyHandler"
-
-
-def test_without_handlers_there_is_none() -> None:
-    """Neither without virtual hosts nor in an empty one."""
-    for hosts in ("", "    - {}\n"):
-        (server,) = loaded(ENTRYPOINT + SERVER[: SERVER.index("    - handlers")] + hosts).servers
-        assert handler_of(server) is None

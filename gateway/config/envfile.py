@@ -1,0 +1,166 @@
+r"""Env files → environment variables (core-v1, section 1).  The parser is pure.
+
+Rules
+    * A line is `NAME=VALUE`, perhaps with `export` before it; blank lines and lines that begin with "#" mean
+      nothing.  A name holds letters, digits and underscores.
+    * Quotes, single or double, are taken off wherever they stand.  What is quoted may go on over several
+      lines, each without the blanks at its ends; they are joined without a line break.
+    * A backslash keeps the character behind it from meaning anything; inside of quotes, `\n` is a line break.
+    * "#" begins a comment outside of quotes, and only behind a blank.  (To AILERON it ends the value anywhere.)
+    * Variables in a line are replaced before it is read, by the environment as it was before the file.
+    * Later files win, and all of them win over what the environment had.
+"""
+
+import re
+from collections.abc import MutableMapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from gateway.config.problems import Problem, quoted
+from gateway.config.substitution import UnusableError, substitute
+
+_ASSIGNMENT: Final = re.compile(r"(?:export\b[ \t]*)?([^=]*)=")
+_NAME: Final = re.compile(r"[0-9A-Za-z_]+")
+_BLANKS: Final = "\t\n\f\r "
+
+
+def load_env(paths: Sequence[Path], environment: MutableMapping[str, str]) -> tuple[Problem, ...]:
+    """Put the variables of the files at `paths` into `environment`; what is wrong with them comes back.
+
+    A file with errors changes nothing.
+    """
+    problems: list[Problem] = []
+    for path in paths:
+        file = str(path)
+        try:
+            text = path.read_bytes().decode()
+        except FileNotFoundError:
+            problems.append(Problem(file=file, message="there is no such file", rule="unreadable"))
+        except UnicodeDecodeError as error:
+            words = f"the byte 0x{error.object[error.start]:02X} is not UTF-8; save the file as UTF-8"
+            line = error.object[: error.start].count(b"\n") + 1
+            problems.append(Problem(file=file, line=line, column=1, message=words, rule="env-file"))
+        except (OSError, ValueError) as error:
+            why = (error.strerror if isinstance(error, OSError) else None) or str(error)
+            words = f"the file cannot be read: {why}"
+            problems.append(Problem(file=file, message=words, rule="unreadable"))
+        else:
+            values, wrong = parse_env(file, text, environment)
+            problems += wrong
+            if not any(each.severity == "error" for each in wrong):
+                environment |= values
+    return tuple(problems)
+
+
+def parse_env(
+    file: str, text: str, environment: MutableMapping[str, str]
+) -> tuple[dict[str, str], list[Problem]]:
+    """The variables that `text`, the content of `file`, gives, and what is wrong with it."""
+    parser = _Parser(file, environment)
+    for number, line in enumerate(text.removeprefix("\ufeff").split("\n"), 1):
+        parser.read(number, line)
+    parser.end()
+    return parser.values, parser.problems
+
+
+@dataclass(slots=True)
+class _Open:
+    """A value whose quotes are still open."""
+
+    name: str
+    quote: str
+    line: int
+    column: int
+    value: str
+
+
+class _Parser:
+    def __init__(self, file: str, environment: MutableMapping[str, str]) -> None:
+        self._file, self._environment = file, environment
+        self._open: _Open | None = None
+        self.values: dict[str, str] = {}
+        self.problems: list[Problem] = []
+
+    def read(self, number: int, raw: str) -> None:
+        """Read one line."""
+        indent = len(raw) - len(raw.lstrip(_BLANKS))
+        line = raw.strip(_BLANKS)
+        if "\0" in line:
+            self._tell(number, raw.index("\0") + 1, "a NUL character cannot stand in a variable; remove it")
+            return
+        if self._open is None and (not line or line.startswith("#")):
+            return
+        try:
+            substituted, remarks = substitute(line, self._environment, passes=1)
+        except UnusableError as error:
+            for remark in error.remarks:
+                self._tell(number, indent + remark.at + 1, remark.message)
+            return
+        for remark in remarks:
+            self._tell(number, indent + remark.at + 1, remark.message, warning=True)
+        line = substituted.text
+        if self._open is not None:
+            self._value(number, indent, line, 0)
+            return
+        found = _ASSIGNMENT.match(line)
+        if found is None:
+            self._tell(number, indent + 1, 'a "=" is missing; write NAME=VALUE, or "#" before a comment')
+            return
+        name = found[1]
+        if not _NAME.fullmatch(name):
+            hint = "; leave no blank around the =" if _NAME.fullmatch(name.strip()) else ""
+            words = (
+                f"{quoted(name)} is not the name of a variable, which holds letters, digits and underscores"
+            )
+            self._tell(number, indent + found.start(1) + 1, words + hint)
+            return
+        self._open = _Open(name=name, quote="", line=number, column=indent + found.end() + 1, value="")
+        self._value(number, indent, line, found.end())
+
+    def end(self) -> None:
+        """The file has ended."""
+        if self._open is not None:
+            self._tell(self._open.line, self._open.column, "this quote is never closed")
+
+    def _value(self, number: int, indent: int, line: str, start: int) -> None:
+        """Read the value, or more of it, that begins at `start`."""
+        value = self._open
+        assert value is not None  # the caller has made it
+        escaped = False
+        for index in range(start, len(line)):
+            character = line[index]
+            if escaped:
+                value.value += "\n" if character == "n" and value.quote else character
+                escaped = False
+            elif character == "\\":
+                escaped = True
+            elif value.quote:
+                if character == value.quote:
+                    value.quote = ""
+                else:
+                    value.value += character
+            elif character in "\"'":
+                value.quote, value.line, value.column = character, number, indent + index + 1
+            elif character == "#" and (index == start or line[index - 1] in _BLANKS):
+                value.value = value.value.rstrip(_BLANKS)
+                break
+            else:
+                value.value += character
+        if escaped:
+            value.value += "\\"
+        if not value.quote:
+            self.values[value.name] = value.value
+            self._open = None
+
+    def _tell(self, line: int, column: int, words: str, *, warning: bool = False) -> None:
+        self.problems.append(
+            Problem(
+                file=self._file,
+                line=line,
+                column=column,
+                message=words,
+                severity="warning" if warning else "error",
+                rule="env-file",
+            )
+        )
