@@ -91,6 +91,23 @@ class Config:
         assert found is None or isinstance(found, ErrorHandler)  # as above
         return found
 
+    def dependencies(self, resource: Resource) -> tuple[Resource, ...]:
+        """What `resource` refers to, in the order of the file, each once; what leads nowhere is left out."""
+        references: list[Reference | None]
+        match resource:
+            case Entrypoint(spec=spec):
+                references = [spec.default_error_handler, *spec.error_handlers, *spec.runners]
+            case HTTPServer(spec=spec):
+                references = [each.handler for host in spec.virtual_hosts for each in host.handlers]
+            case HTTPHandler(spec=spec):
+                references = [spec.handler]
+            case _:
+                references = []
+        name = resource.metadata.error_handler
+        references += [each for each in self.entrypoint.spec.error_handlers if _registered(each) == name]
+        wanted = dict.fromkeys(target_of(each) for each in references if each is not None)
+        return tuple(self.resources[each] for each in wanted if each in self.resources)
+
     @property
     def upstreams(self) -> tuple[Upstream, ...]:
         """Every upstream that some server may send requests to, in their order, each once."""

@@ -369,6 +369,27 @@ def test_error_handlers(name: str, chosen: str) -> None:
     assert found.metadata.name == chosen
 
 
+def test_what_refers_to_what() -> None:
+    """Each once, in the order of the file; an error handler that is named is one of them."""
+    named = "metadata: {errorHandler: core/v1/ErrorHandler/default/listed}\nspec:"
+    config = loaded(LISTED + SERVER.replace("spec:", named) + PROXY + ERRORS + DANGLING)
+    below = {
+        each.label: [other.label for other in config.dependencies(each)] for each in config.resources.values()
+    }
+    assert below == {
+        "Entrypoint": [
+            "ErrorHandler default/usual",
+            "ErrorHandler default/listed",
+            "HTTPServer default/default",
+        ],
+        "HTTPServer default/default": ["ReverseProxyHandler default/default", "ErrorHandler default/listed"],
+        "ReverseProxyHandler default/default": [],
+        "ErrorHandler default/listed": [],
+        "ErrorHandler default/usual": [],
+        "HTTPServer default/unused": [],
+    }
+
+
 def test_without_error_handlers_there_is_none() -> None:
     """The answers are AILERON's standard ones."""
     config = loaded(GOOD)
