@@ -311,6 +311,18 @@ def test_handlers_that_lead_nowhere(handlers: str, problem: str) -> None:
     assert len(told(CHAINED + handlers)) == 1
 
 
+def test_long_chains() -> None:
+    """However long they are, they are followed; a circle of that length is told once."""
+    count = 1200  # more than Python lets functions call each other
+    chain = "".join(handler(f"a{n}", f"a{n + 1}") for n in range(count))
+    first = CHAINED.replace("name: a\n", "name: a0\n")
+    config = loaded(first + chain + handler(f"a{count}", "default", "ReverseProxyHandler"))
+    assert [upstream.url for upstream in config.upstreams] == ["http://localhost:9090"]
+    assert len(config.used) == count + 4
+    (problem,) = told(first + chain + handler(f"a{count}", "a0"))
+    assert problem.endswith(f"spec.handler: HTTPHandler default/a{count} {CIRCLE}")
+
+
 def test_a_circle_that_nothing_refers_to_does_no_harm() -> None:
     """It is told as a warning, once."""
     circle = handler("a", "b") + handler("b", "a")
