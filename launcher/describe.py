@@ -28,7 +28,8 @@ def graph(paths: Sequence[Path], form: str) -> int:
     """
     loading = inspect(list(paths) or [choose_config(None).path], dict(os.environ))
     for problem in loading.problems:
-        sys.stderr.write(f"{problem}\n")
+        if loading.loaded is None:  # else they are warnings, which `check` tells
+            sys.stderr.write(f"{problem}\n")
     if loading.loaded is None:
         return 2 if any(each.rule == "unreadable" for each in loading.problems) else 1
     config = loading.loaded.config

@@ -47,7 +47,6 @@ def refuse(argv: list[str], capsys: pytest.CaptureFixture[str]) -> tuple[object,
         (["up", "--allow-origin", "null"], "'null' is no origin"),
         (["up", "--no-upstream", "--upstream-addr", "localhost:1"], "--upstream-addr is about"),
         (["up", "--no-upstream", "--allow-origin", "https://a.example"], "--allow-origin is about"),
-        (["up", "-f", "README.md"], "README.md: there is no resource in it"),
         (["up", "-f", "none.yaml"], "none.yaml: no such file"),
     ],
 )
@@ -59,6 +58,19 @@ def test_usage_is_one_line_and_status_2(
     assert status == 2
     assert words in err
     assert len(err.splitlines()) == 1
+
+
+def test_a_file_that_is_no_config_by_its_name(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is passed over, as in AILERON; then there is nothing left."""
+    monkeypatch.chdir(tmp_path)
+    Path("config.txt").write_text("", encoding="utf-8")
+    status, err = refuse(["up", "-f", "config.txt"], capsys)
+    passed, empty = err.splitlines()
+    assert status == 2
+    assert "config.txt: warning: this file is passed over" in passed
+    assert "config.txt: there is no resource in it" in empty
 
 
 def test_a_wrong_filter_says_where(capsys: pytest.CaptureFixture[str]) -> None:

@@ -48,10 +48,7 @@ def test_the_other_formats(tmp_path: Path) -> None:
     second.write_text(UNUSED.replace("---\n", ""))
     done = run("graph", "-f", str(first), "-f", str(second), "--format", "json")
     assert [each["kind"] for each in json.loads(done.stdout)["resources"]] == ["Entrypoint", "HTTPHandler"]
-    assert done.stderr == (
-        f"{second}:1:1: warning: HTTPHandler default/unused: spec.handler: this field must be given\n"
-    )
-    assert done.returncode == 0
+    assert (done.returncode, done.stderr) == (0, "")
     assert run("graph", "--format", "mermaid").stdout.startswith("graph TD\n")
 
 
