@@ -119,6 +119,7 @@ class _Listener:
     ) -> None:
         log = handler.log
         config = server.spec.http_config
+        self._address = parse_addr(server.spec.address)
         self._sockets = sockets
         self._scheme = handler.scheme
         self._handler = handler
@@ -149,8 +150,7 @@ class _Listener:
     def close(self) -> None:
         """Accept no more connections."""
         self._door.close()
-        for sock in self._sockets:
-            close(sock)
+        close(self._sockets, self._address)
 
     async def finish(self) -> None:
         """Close idle connections, and the others once their requests have been answered."""
