@@ -21,7 +21,6 @@ from aiohttp.http import RawRequestMessage
 from aiohttp.http_exceptions import LineTooLong
 
 from gateway.config.resources.http_server import HTTPConfig
-from gateway.headers import values
 from gateway.proxy.responses import ALT_SVC, Done, bare, plainly
 
 _SLACK: Final = 4096
@@ -29,6 +28,12 @@ _SLACK: Final = 4096
 
 _FOREVER: Final = 1e8
 """Seconds; idle connections are closed here, not by aiohttp."""
+
+_WHY: Final = {
+    "Missing 'Host' header in request.": "missing required Host header",
+    "Duplicate 'Host' header found.": "too many Host headers",
+}
+"""What Go says where aiohttp says this."""
 
 _LOOKS: Final = 4
 """How often a stall is looked for within the time that it may take."""
@@ -148,11 +153,11 @@ class Connection(web.RequestHandler):
         message: str | None = None,
     ) -> web.StreamResponse:
         """Answer what cannot be read, as Go does."""
-        del request, message
+        del request
         if isinstance(exc, LineTooLong):
             status = 431
         self.logger.error("a request that cannot be read", exc_info=exc, extra={"status": status})
-        return self.say(plainly(status), status)
+        return self.say(plainly(status, _WHY.get(message or "", "")), status)
 
     def say(self, answer: bytes, status: int) -> Done:
         """Send an answer that needs no writer; it is the last one."""
@@ -257,11 +262,6 @@ class Server(web.Server):
         assert isinstance(connection, Connection)  # as above
         if connection.has_long_head(request):
             return connection.say(plainly(431), 431)
-        hosts = values(request.raw_headers, b"host")
-        if not hosts and request.version >= (1, 1):
-            return connection.say(plainly(400, "missing required Host header"), 400)
-        if len(hosts) > 1:
-            return connection.say(plainly(400, "too many Host headers"), 400)
         try:
             if request.method == "OPTIONS" and request.raw_path == "*":
                 return await bare(request, 200 if self._config.enable_general_options_handler else 400)
