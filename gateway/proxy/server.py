@@ -66,41 +66,22 @@ class Gateway:
             for listener in self._listeners:
                 listener.close()
                 listener.abort()
-            for tunnel in list(self._proxy.tunnels):
-                tunnel.abort()
             await self._proxy.exchanges.close()
             await self._log.close(_FLUSH)
 
     async def _stop(self, name: str) -> None:
-        """Let everything end that can, within `shutdownTimeout`; a second signal cuts this short."""
-        proxy = self._proxy
-        tunnels = len(proxy.tunnels)
+        """Let everything end that can, within each `shutdownTimeout`; a second signal cuts this short."""
+        tunnels = sum(listener.tunnels for listener in self._listeners)
         self._log.put(lambda time, t_ns: Stopping(time=time, t_ns=t_ns, signal=name, open=tunnels))
-        proxy.stopping = True
+        self._proxy.stopping = True
         for listener in self._listeners:
-            listener.close()
-        for tunnel in list(proxy.tunnels):
-            tunnel.stop()
-        # A negative timeout means no grace.
-        timeout = max([0.0, *(server.spec.shutdown_timeout for server in self._config.servers)])
-        ending = asyncio.ensure_future(self._end(timeout))
+            listener.stop()
+        ending = asyncio.gather(*(listener.end() for listener in self._listeners))
         again = asyncio.ensure_future(self._signals.get())
         await asyncio.wait((ending, again), return_when=asyncio.FIRST_COMPLETED)
         for task in (ending, again):
             task.cancel()
         await asyncio.gather(ending, again, return_exceptions=True)
-
-    async def _end(self, limit: float) -> None:
-        """Wait for tunnels and plain requests, `limit` seconds at the most."""
-        try:
-            async with asyncio.timeout(limit):
-                await asyncio.gather(*(listener.finish() for listener in self._listeners))
-                # By now, an upgrade that was in flight has become a tunnel.
-                await self._proxy.all_closed.wait()
-        except TimeoutError:
-            for tunnel in list(self._proxy.tunnels):
-                tunnel.stop_now()
-            await self._proxy.all_closed.wait()
 
     def _complain(self, _loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         """Record what no connection could deal with; a fault in one of them is the end of that one alone."""
@@ -120,6 +101,7 @@ class _Listener:
         log = handler.log
         config = server.spec.http_config
         self._address = parse_addr(server.spec.address)
+        self._grace = max(0.0, server.spec.shutdown_timeout)  # negative means none
         self._sockets = sockets
         self._scheme = handler.scheme
         self._handler = handler
@@ -152,7 +134,32 @@ class _Listener:
         self._door.close()
         close(self._sockets, self._address)
 
-    async def finish(self) -> None:
+    @property
+    def tunnels(self) -> int:
+        """How many WebSockets there are."""
+        return len(self._handler.tunnels.open)
+
+    def stop(self) -> None:
+        """Accept no more connections, and tell the WebSockets to end."""
+        self.close()
+        for tunnel in list(self._handler.tunnels.open):
+            tunnel.stop()
+
+    async def end(self) -> None:
+        """Wait for tunnels and plain requests, within `shutdownTimeout`; then cut what is left."""
+        tunnels = self._handler.tunnels
+        try:
+            async with asyncio.timeout(self._grace):
+                await self._finish()
+                # By now, an upgrade that was in flight has become a tunnel.
+                await tunnels.all_closed.wait()
+        except TimeoutError:
+            for tunnel in list(tunnels.open):
+                tunnel.stop_now()
+            await tunnels.all_closed.wait()
+            self.abort()
+
+    async def _finish(self) -> None:
         """Close idle connections, and the others once their requests have been answered."""
         # Not through `Server.shutdown`, which reads no more of a request's body.
         connections = self._web_server.connections
@@ -165,7 +172,9 @@ class _Listener:
             await asyncio.sleep(_DELIVERY)
 
     def abort(self) -> None:
-        """Cut the connections that are left."""
+        """Cut the connections and the WebSockets that are left."""
+        for tunnel in list(self._handler.tunnels.open):
+            tunnel.abort()
         for connection in self._web_server.connections:
             if connection.transport is not None:
                 connection.transport.abort()

@@ -74,8 +74,8 @@ def test_versions(low: int, high: int, versions: tuple[str, str]) -> None:
             "curve_preferences",
             "name one, or leave curvePreferences out",
         ),
-        (TLSConfig(cert_key_pairs=(CertKeyPair(cert_file="x"),)), "cert_key_pairs", "x"),
-        (TLSConfig(cert_key_pairs=(CertKeyPair(key_file="x"),)), "cert_key_pairs", "certFile is missing"),
+        (TLSConfig(cert_key_pairs=(CertKeyPair(cert_file=__file__),)), "key_file", "keyFile is missing"),
+        (TLSConfig(cert_key_pairs=(CertKeyPair(key_file="x"),)), "cert_file", "certFile is missing"),
         (TLSConfig(client_cas=("/no/ca.pem",)), "client_cas", '"/no/ca.pem" cannot be read: No such file'),
     ],
 )

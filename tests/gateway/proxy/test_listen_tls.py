@@ -3,6 +3,7 @@
 import asyncio
 import signal
 import ssl
+import subprocess
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -17,7 +18,7 @@ from tests.gateway.proxy.listening import config_with, listening
 from tests.gateway.proxy.plain import GET, OK, field
 from tests.gateway.proxy.raw import ACCEPT, HANDSHAKE, SWITCHING, close, frame, from_client
 from tests.gateway.test_tls import pair_in
-from tests.gateways import LOOPS, GatewayProcess, Loop
+from tests.gateways import LOOPS, GatewayProcess, Loop, gateway_command
 from tests.servers import PATIENCE, Peer, Upstream
 
 
@@ -234,6 +235,35 @@ async def test_versions_are_kept_to(upstream: Upstream, authority: trustme.CA, t
         old.maximum_version = ssl.TLSVersion.TLSv1_2
         assert await _is_sent_away(gateway.port, old)
         await get(gateway.port, trusting(authority), upstream)
+
+
+@pytest.mark.parametrize(
+    ("tls", "column", "words"),
+    [
+        (
+            "certKeyPairs: [{certFile: /no.pem, keyFile: /no.key}]",
+            69,
+            'certKeyPairs[0].certFile: "/no.pem" cannot be read',
+        ),
+        ("maxVersion: 1", 55, "1 is no version of TLS; write 771 for TLS 1.2 or 772 for TLS 1.3"),
+    ],
+)
+async def test_a_tls_config_that_cannot_be_honoured(
+    tmp_path: Path, tls: str, column: int, words: str
+) -> None:
+    """The gateway does not start, and says in one line where and why."""
+    path = tmp_path / "config.yaml"
+    path.write_text(config_with("http://localhost:1", listen=f"tlsConfig: {{{tls}}}"))
+    process = await asyncio.create_subprocess_exec(
+        *gateway_command(), "-f", str(path), stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    async with asyncio.timeout(PATIENCE):
+        out, errors = await process.communicate()
+    assert (process.returncode, out) == (1, b"")
+    (line,) = errors.decode().splitlines()
+    assert line.startswith(f"aileron: {path}:11:")
+    assert words in line
+    assert f":{column}: " in line
 
 
 async def _is_sent_away(port: int, context: ssl.SSLContext) -> bool:
