@@ -91,7 +91,7 @@ class Door:
                 self._complain(f"cannot accept connections: {error.strerror}")
                 await asyncio.sleep(_BREATH)
                 continue
-            if not self._welcome(sock, peer):
+            if not self._welcome(peer):
                 sock.close()
                 continue
             if self._slots is not None:
@@ -103,9 +103,9 @@ class Door:
                 sock = _Counted(sock, self._slots.release)
             self._hold(self._let_in(sock, factory), "greet a client")
 
-    def _welcome(self, sock: socket.socket, peer: object) -> bool:
+    def _welcome(self, peer: object) -> bool:
         """Whether whoever is at `peer` may come in; on a unix socket, there are no networks."""
-        if not self._networks or not (isinstance(peer, tuple) and sock.family != socket.AF_UNIX):
+        if not (self._networks and isinstance(peer, tuple)):
             return True
         address = ip_of(peer[0])
         return any(address in network for network in self._networks)

@@ -72,7 +72,17 @@ def _limit(seconds: int) -> float | None:
 class Connection(web.RequestHandler):
     """One client connection."""
 
-    __slots__ = ("_at", "_limits", "_moved", "_paused_reading", "_progress", "_request", "_size", "_timer")
+    __slots__ = (
+        "_at",
+        "_left",
+        "_limits",
+        "_moved",
+        "_paused_reading",
+        "_progress",
+        "_request",
+        "_size",
+        "_timer",
+    )
 
     def __init__(self, manager: web.Server, limits: Limits, logger: logging.Logger) -> None:
         super().__init__(
@@ -93,6 +103,9 @@ class Connection(web.RequestHandler):
         self._size = 0
         """Bytes of the head that have come, or more."""
         self._request: web.BaseRequest | None = None
+        """The one that is being answered."""
+        self._left: StreamReader | None = None
+        """The body of the last one, where its answer came first."""
         self._timer: asyncio.TimerHandle | None = None
         self._progress: tuple[int, int, int] = (0, 0, 0)
         self._moved = 0.0
@@ -106,6 +119,7 @@ class Connection(web.RequestHandler):
     def connection_lost(self, exc: BaseException | None) -> None:
         """Forget the time: the client has gone, or a tunnel has taken the connection over."""
         self._within(None)
+        self._request = self._left = None  # no cycle keeps alive what nobody needs
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -135,13 +149,16 @@ class Connection(web.RequestHandler):
         """A head is whole; its request is going to be answered."""
         self._at = "request"
         self._request = request
+        self._left = None
         times = [each for each in (self._limits.upload, self._limits.answer) if each is not None]
         self._moved = self._loop.time()
         self._within(min(times) / _LOOKS if times else None)
 
     def end(self) -> None:
         """The request has been answered."""
-        if self._at == "request" and self.transport is not None:
+        if self._request is not None:
+            self._left = None if self._request.content.is_eof() else self._request.content
+            self._request = None
             self._at = "idle"
             self._within(self._limits.idle)
 
@@ -176,7 +193,7 @@ class Connection(web.RequestHandler):
     @property
     def _reading_body(self) -> bool:
         """Whether what comes belongs to a body of which nobody wants to know any more."""
-        return self._request is not None and not self._request.content.is_eof()
+        return self._left is not None and not self._left.is_eof()
 
     def _within(self, seconds: float | None) -> None:
         if self._timer is not None:

@@ -13,7 +13,7 @@ import trustme
 from websockets.asyncio.client import connect
 from websockets.asyncio.server import ServerConnection, serve
 
-from gateway.events import Close, Open
+from gateway.events import Close, Error, Open
 from tests.gateway.proxy.listening import config_with, listening
 from tests.gateway.proxy.plain import GET, OK, field
 from tests.gateway.proxy.raw import ACCEPT, HANDSHAKE, SWITCHING, close, frame, from_client
@@ -115,6 +115,7 @@ async def test_what_is_no_tls_ends(
         with suppress(ConnectionResetError):
             assert b"HTTP" not in await client.read_to_end()
     await get(secure.port, trusting(authority), upstream)
+    assert secure.records.all(Error) == []
 
 
 async def test_a_websocket_over_tls(
