@@ -91,7 +91,7 @@ class Door:
                 self._complain(f"cannot accept connections: {error.strerror}")
                 await asyncio.sleep(_BREATH)
                 continue
-            if not self._welcome(sock, peer):
+            if not self._welcome(peer):
                 sock.close()
                 continue
             if self._slots is not None:
@@ -103,9 +103,9 @@ class Door:
                 sock = _Counted(sock, self._slots.release)
             self._hold(self._let_in(sock, factory), "greet a client")
 
-    def _welcome(self, sock: socket.socket, peer: object) -> bool:
+    def _welcome(self, peer: object) -> bool:
         """Whether whoever is at `peer` may come in; on a unix socket, there are no networks."""
-        if not self._networks or not (isinstance(peer, tuple) and sock.family != socket.AF_UNIX):
+        if not (self._networks and isinstance(peer, tuple)):
             return True
         address = ip_of(peer[0])
         return any(address in network for network in self._networks)
@@ -139,7 +139,7 @@ class _Counted(socket.socket):
 
     def __init__(self, sock: socket.socket, closed: Callable[[], None]) -> None:
         super().__init__(sock.family, sock.type, sock.proto, fileno=sock.detach())
-        self._closed: Callable[[], None] | None = closed
+        self._on_closed: Callable[[], None] | None = closed
 
     def close(self) -> None:
         """Close, and tell."""
@@ -153,7 +153,7 @@ class _Counted(socket.socket):
         return number
 
     def _tell(self) -> None:
-        closed, self._closed = self._closed, None
+        closed, self._on_closed = self._on_closed, None
         if closed is not None:
             closed()
 

@@ -41,31 +41,37 @@ _CLIENT_LEFT: Final = 499
 
 
 class Proxy:
-    """What all listeners share: the ways upstream, the log, the tunnels."""
+    """What all listeners share: the ways upstream, the log, the numbers of the tunnels."""
 
     def __init__(self, log: EventLog, secrets: Secrets, tls: Callable[[], ssl.SSLContext]) -> None:
         self.log = log
         self.secrets = secrets
         self.dialer = Dialer(tls)
         self.exchanges = Exchanges(tls)
-        self.tunnels: set[Tunnel] = set()
-        self.all_closed = asyncio.Event()
-        """Whether there is no tunnel."""
-        self.all_closed.set()
         self.stopping = False
         """Whether a tunnel that opens now has to be ended at once."""
         self.numbers = itertools.count(1)
         """The numbers of the tunnels."""
 
+
+class Tunnels:
+    """The WebSockets of one listener."""
+
+    def __init__(self) -> None:
+        self.open: set[Tunnel] = set()
+        self.all_closed = asyncio.Event()
+        """Whether there is none."""
+        self.all_closed.set()
+
     def add(self, tunnel: Tunnel) -> None:
         """A tunnel has opened."""
-        self.tunnels.add(tunnel)
+        self.open.add(tunnel)
         self.all_closed.clear()
 
     def remove(self, tunnel: Tunnel) -> None:
         """A tunnel has ended."""
-        self.tunnels.discard(tunnel)
-        if not self.tunnels:
+        self.open.discard(tunnel)
+        if not self.open:
             self.all_closed.set()
 
 
@@ -77,6 +83,7 @@ class Handler:
         self.router = router
         self.scheme = scheme
         self.log = proxy.log
+        self.tunnels = Tunnels()
         self.busy: set[web.RequestHandler] = set()
         """The connections with a request that is being answered."""
         self.idle = asyncio.Event()
@@ -98,7 +105,7 @@ class Handler:
         return response
 
     async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
-        story = _Story(self._proxy, request, self.scheme)
+        story = _Story(self._proxy, request, self.scheme, self.tunnels)
         try:
             return await story.tell(self.router)
         except asyncio.CancelledError:
@@ -117,8 +124,9 @@ class Handler:
 class _Story:
     """One request, from its head to its record."""
 
-    def __init__(self, proxy: Proxy, request: web.BaseRequest, scheme: str) -> None:
+    def __init__(self, proxy: Proxy, request: web.BaseRequest, scheme: str, tunnels: Tunnels) -> None:
         self._proxy = proxy
+        self._tunnels = tunnels
         self._request = request
         self._scheme = scheme
         self._fields = request.raw_headers
@@ -247,8 +255,10 @@ class _Story:
         if ALT_SVC in request:
             answered.append((b"Alt-Svc", request[ALT_SVC].encode()))
         agreed = extensions(answer.fields)
-        tunnel = Tunnel(next(proxy.numbers), down, up, agreed=agreed, log=proxy.log, on_closed=proxy.remove)
-        proxy.add(tunnel)
+        tunnel = Tunnel(
+            next(proxy.numbers), down, up, agreed=agreed, log=proxy.log, on_closed=self._tunnels.remove
+        )
+        self._tunnels.add(tunnel)
         if proxy.log.watching:
             self._record_open(tunnel.conn, answer, sent, answered)
         # To aiohttp, this connection has gone; so no task, parser or timer of its stays behind.

@@ -97,13 +97,38 @@ class Listener:
     def close(self) -> None:
         """Accept no more connections, and give the address up."""
         self._door.close()
-        for sock in self._sockets:
-            close(sock)
+        close(self._sockets, key_of(self.site)[0])
+
+    @property
+    def tunnels(self) -> int:
+        """How many WebSockets there are."""
+        return len(self._handler.tunnels.open)
+
+    def stop(self) -> None:
+        """Accept no more connections, and tell the WebSockets to end."""
+        self.close()
+        for tunnel in list(self._handler.tunnels.open):
+            tunnel.stop()
+
+    async def end(self) -> None:
+        """Wait for tunnels and plain requests, within `shutdownTimeout`; then cut what is left."""
+        tunnels = self._handler.tunnels
+        try:
+            # A negative timeout means no grace.
+            async with asyncio.timeout(max(0.0, self.site.server.spec.shutdown_timeout)):
+                await self._finish()
+                # By now, an upgrade that was in flight has become a tunnel.
+                await tunnels.all_closed.wait()
+        except TimeoutError:
+            for tunnel in list(tunnels.open):
+                tunnel.stop_now()
+            await tunnels.all_closed.wait()
+            self.abort()
 
     @property
     def connected(self) -> bool:
-        """Whether a connection is open that is no tunnel."""
-        return bool(self._web_server.connections)
+        """Whether a connection or a WebSocket is open."""
+        return bool(self._web_server.connections or self._handler.tunnels.open)
 
     def let_go(self) -> None:
         """Close idle connections; the others end with their answer."""
@@ -113,7 +138,7 @@ class Listener:
             else:
                 connection.force_close()
 
-    async def finish(self) -> None:
+    async def _finish(self) -> None:
         """Close idle connections, and the others once their requests have been answered."""
         # Not through `Server.shutdown`, which reads no more of a request's body.
         connections = self._web_server.connections
@@ -126,7 +151,9 @@ class Listener:
             await asyncio.sleep(_DELIVERY)
 
     def abort(self) -> None:
-        """Cut the connections that are left."""
+        """Cut the connections and the WebSockets that are left."""
+        for tunnel in list(self._handler.tunnels.open):
+            tunnel.abort()
         for connection in self._web_server.connections:
             if connection.transport is not None:
                 connection.transport.abort()
