@@ -49,7 +49,7 @@ def load_env(paths: Sequence[Path], environment: MutableMapping[str, str]) -> tu
             values, wrong = parse_env(file, text, environment)
             problems += wrong
             if not any(each.severity == "error" for each in wrong):
-                environment |= values
+                environment.update(values)
     return tuple(problems)
 
 

@@ -22,7 +22,6 @@ from gateway.proxy.connection import Limits, Server
 from gateway.proxy.handler import Handler, Proxy
 from gateway.proxy.listen import bind, close, where
 from gateway.proxy.log import EventLog
-from gateway.routing import Router
 
 _DELIVERY: Final = 0.01
 """Seconds between two looks at what still waits to be delivered."""
@@ -47,7 +46,7 @@ class Listener:
         self._proxy = proxy
         self._sockets = list(sockets)
         self._scheme = "http" if site.tls is None else "https"
-        self._handler = Handler(proxy, Router(site.routes), scheme=self._scheme)
+        self._handler = Handler(proxy, site)
         self._web_server = Server(self._handler, config, _logger(proxy.log))
         self._door = Door(
             config.listen_config,
@@ -86,13 +85,13 @@ class Listener:
 
     def follow(self, site: Site) -> None:
         """Answer by the routes of `site` from the next request on."""
-        self._handler.router = Router(site.routes)
+        self._handler.serve(site)
 
     def retire(self) -> None:
         """Leave the address to a successor: accept no more, but go on with the connections that are open."""
         self._door.close()
-        for sock in self._sockets:
-            sock.close()
+        while self._sockets:  # its file stays, where it has one
+            self._sockets.pop().close()
 
     def close(self) -> None:
         """Accept no more connections, and give the address up."""
