@@ -54,7 +54,7 @@ class Limits:
     @classmethod
     def of(cls, config: HTTPConfig) -> "Limits":
         """Those that `config` sets."""
-        given = config.where.values
+        given = config.where.values.keys() - config.where.empty  # AILERON takes 0 for its default
         return cls(
             head=_limit(config.read_header_timeout),
             idle=_limit(config.idle_timeout),
