@@ -97,6 +97,10 @@ async def test_max_header_bytes(upstream: Upstream, loop: Loop, lines: int) -> N
         with await Peer.connect(gateway.port) as client:
             await client.send(head_of(20_000, lines=lines)[:-2])
             assert await client.read_to_end() == TOO_LARGE
+        await gateway.records.wait_for(Error, past=2)
+        errors = gateway.records.all(Error)
+        assert [error.status for error in errors] == [431, 431, 431]
+        assert all(error.message.startswith("a request that cannot be read: ") for error in errors)
 
 
 async def test_a_large_body_is_no_large_head(upstream: Upstream) -> None:

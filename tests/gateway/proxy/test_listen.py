@@ -269,7 +269,7 @@ def test_sock_option_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "config.yaml"
     path.write_text(config_with("http://localhost:1", listen="sockOption: {tcpOption: {noDelay: true}}"))
     with pytest.raises(
-        ConfigError, match='"sockOption" is not supported by this gateway: .* keepAliveConfig'
+        ConfigError, match=r'"sockOption" is not supported by this gateway: .* keepAliveConfig'
     ):
         load([path], {})
 
