@@ -57,7 +57,7 @@ def test_every_warning_has_a_row() -> None:
     sources = "".join(
         (ROOT / "gateway" / name).read_text(encoding="utf-8") for name in ("advice.py", "config/documents.py")
     )
-    given = set(re.findall(r'_warning\(.*?"([a-z-]+)"\)', sources, re.DOTALL))
+    given = set(re.findall(r'_warning\([^\n]*"([a-z-]+)"\)\n', sources))
     given |= set(re.findall(r'severity="warning", rule="([a-z-]+)"', sources))
     told = {
         rule

@@ -54,7 +54,7 @@ class Limits:
     @classmethod
     def of(cls, config: HTTPConfig) -> "Limits":
         """Those that `config` sets."""
-        given = config.where.values
+        given = config.where.values.keys() - config.where.empty  # AILERON takes 0 for its default
         return cls(
             head=_limit(config.read_header_timeout),
             idle=_limit(config.idle_timeout),
@@ -133,7 +133,7 @@ class Connection(web.RequestHandler):
         super().data_received(data)
         if self._at == "head" and self._size > self._limits.head_bytes:
             # A head that is whole is taken first, by the task of the requests, which is due already.
-            self._loop.call_soon(self._refuse_long_head)
+            self._loop.call_soon(self._refuse_endless_head)
 
     def pause_reading(self) -> None:
         """The upstream takes no more for now, for which the client is not to blame."""
@@ -190,6 +190,12 @@ class Connection(web.RequestHandler):
         line = len(request.method) + len(request.raw_path.encode("utf-8", "surrogateescape")) + 12
         return line + fields + 2 > self._limits.head_bytes
 
+    def refuse_long_head(self) -> Done:
+        """Say that a head is too long, to the client and to the log."""
+        words = "a request that cannot be read: its head has more than %d bytes"
+        self.logger.error(words, self._limits.head_bytes, extra={"status": 431})
+        return self.say(plainly(431), 431)
+
     @property
     def _reading_body(self) -> bool:
         """Whether what comes belongs to a body of which nobody wants to know any more."""
@@ -228,9 +234,9 @@ class Connection(web.RequestHandler):
         times = [each for each in (self._limits.upload, self._limits.answer) if each is not None]
         self._within(min(times) / _LOOKS)
 
-    def _refuse_long_head(self) -> None:
+    def _refuse_endless_head(self) -> None:
         if self._at == "head" and self.transport is not None:
-            self.say(plainly(431), 431)
+            self.refuse_long_head()
             self.force_close()
 
 
@@ -278,7 +284,7 @@ class Server(web.Server):
         connection = request.protocol
         assert isinstance(connection, Connection)  # as above
         if connection.has_long_head(request):
-            return connection.say(plainly(431), 431)
+            return connection.refuse_long_head()
         try:
             if request.method == "OPTIONS" and request.raw_path == "*":
                 return await bare(request, 200 if self._config.enable_general_options_handler else 400)

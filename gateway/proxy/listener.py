@@ -174,7 +174,9 @@ def _logger(log: EventLog) -> logging.Logger:
                 message = f"a request that cannot be read: {error.message.partition(':')[0].strip()}"
                 log.error(message, status=getattr(record, "status", error.code))
             else:
-                log.error(message if error is None else f"{message}: {type(error).__name__}: {error}")
+                if error is not None:
+                    message = f"{message}: {type(error).__name__}: {error}"
+                log.error(message, status=getattr(record, "status", None))
 
     # One of its own, not a global one: each gateway in a process has a log of its own.
     logger = logging.Logger("gateway", logging.ERROR)  # noqa: LOG001 - see above

@@ -2,10 +2,13 @@
 
 import asyncio
 import time
+from pathlib import Path
 
 import pytest
 
 from gateway.events import Error
+from gateway.loading import load
+from gateway.proxy.connection import Limits
 from tests.gateway.proxy.listening import config_with
 from tests.gateway.proxy.plain import GET, exchange, field
 from tests.gateway.proxy.raw import HANDSHAKE, SWITCHING, frame, from_client
@@ -94,6 +97,10 @@ async def test_max_header_bytes(upstream: Upstream, loop: Loop, lines: int) -> N
         with await Peer.connect(gateway.port) as client:
             await client.send(head_of(20_000, lines=lines)[:-2])
             assert await client.read_to_end() == TOO_LARGE
+        await gateway.records.wait_for(Error, past=2)
+        errors = gateway.records.all(Error)
+        assert [error.status for error in errors] == [431, 431, 431]
+        assert all(error.message.startswith("a request that cannot be read: ") for error in errors)
 
 
 async def test_a_large_body_is_no_large_head(upstream: Upstream) -> None:
@@ -162,6 +169,26 @@ async def test_a_client_that_takes_nothing_off(upstream: Upstream) -> None:
         await server.send(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body))
         with pytest.raises((ConnectionError, BrokenPipeError)):
             await server.send(body)
+
+
+@pytest.mark.parametrize(
+    ("given", "upload", "answer"),
+    [
+        ("", None, None),
+        ("readTimeout: 0, writeTimeout: 0", None, None),
+        ("readTimeout: 30, writeTimeout: '5'", 30, 5),
+        ("readTimeout: -1, writeTimeout: -1", None, None),
+    ],
+)
+def test_only_what_the_file_gives_bounds_a_stall(
+    tmp_path: Path, given: str, upload: float | None, answer: float | None
+) -> None:
+    """The defaults bound none, nor does a 0, which stands for them; 30 in the file is meant."""
+    path = tmp_path / "config.yaml"
+    path.write_text(config_with("http://localhost:1", given))
+    limits = Limits.of(load([path], {}).servers[0].spec.http_config)
+    assert (limits.upload, limits.answer) == (upload, answer)
+    assert (limits.head, limits.idle, limits.head_bytes) == (30, 10, 12288)
 
 
 @pytest.mark.parametrize("loop", LOOPS)

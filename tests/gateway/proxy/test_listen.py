@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from gateway.config import parse_addr
+from gateway.config import ConfigError, parse_addr
 from gateway.config.resources.listen import KeepAliveConfig
 from gateway.events import Open, Request
+from gateway.loading import load
 from gateway.proxy.listen import ListenError, bind, close, ip_of, where
 from tests.gateway.proxy.listening import config_with, listening
 from tests.gateway.proxy.plain import GET, exchange, field
@@ -261,3 +262,23 @@ async def test_listen_config_says_where(upstream: Upstream) -> None:
     )
     with GatewayProcess(config) as gateway:
         assert listening(gateway).addr == f"127.0.0.1:{gateway.port}"
+
+
+def test_sock_option_is_refused(tmp_path: Path) -> None:
+    """It is told what to use instead, at the place where it stands."""
+    path = tmp_path / "config.yaml"
+    path.write_text(config_with("http://localhost:1", listen="sockOption: {tcpOption: {noDelay: true}}"))
+    with pytest.raises(
+        ConfigError, match=r'"sockOption" is not supported by this gateway: .* keepAliveConfig'
+    ):
+        load([path], {})
+
+
+async def test_deadlines_mean_nothing(upstream: Upstream) -> None:
+    """As in AILERON, whose HTTP server overrules them at once."""
+    config = config_with(f"http://127.0.0.1:{upstream.port}", listen="readDeadline: 1, writeDeadline: 1")
+    with GatewayProcess(config) as gateway, await Peer.connect(gateway.port) as client:
+        with pytest.raises(TimeoutError):
+            await client.read_to_end(patience=0.3)
+        _, answer = await exchange(client, upstream, GET, OK_CLOSE)
+        assert answer.startswith(b"HTTP/1.1 200 ")
