@@ -52,8 +52,8 @@ def explain(server: HTTPServer, routes: Routes, head: RequestHead, client: tuple
             steps.append(_answered(status, reason, code))
         case Forward():
             steps.append(_sent(server, head, decision, client))
-    request = escaped(f"{head.method} {head.target}")
-    return Step(text=f'{server.label} at {server.spec.address} is asked "{request}"', steps=tuple(steps))
+    request = escaped(f'"{head.method} {head.target}" with Host: {head.host}')
+    return Step(text=f"{server.label} at {server.spec.address} is asked {request}", steps=tuple(steps))
 
 
 def _answered(status: int, words: str, code: str | None = None) -> Step:
