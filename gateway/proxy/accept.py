@@ -182,7 +182,7 @@ class _Counted(socket.socket):
 
     def __init__(self, sock: socket.socket, closed: Callable[[], None]) -> None:
         super().__init__(sock.family, sock.type, sock.proto, fileno=sock.detach())
-        self._closed: Callable[[], None] | None = closed
+        self._on_closed: Callable[[], None] | None = closed
 
     def close(self) -> None:
         """Close, and tell."""
@@ -196,7 +196,7 @@ class _Counted(socket.socket):
         return number
 
     def _tell(self) -> None:
-        closed, self._closed = self._closed, None
+        closed, self._on_closed = self._on_closed, None
         if closed is not None:
             closed()
 
