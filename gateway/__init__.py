@@ -11,6 +11,7 @@ Pure rooms:
 
 Rooms that do things:
 
+    tls         a tlsConfig to what a listener speaks; reads files
     proxy       sockets
     cli         the `aileron` command
 """

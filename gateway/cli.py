@@ -5,6 +5,7 @@ import asyncio
 import importlib
 import os
 import platform
+import re
 import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -232,20 +233,6 @@ def _version() -> str:
         return "(a checkout)"
 
 
-_DEPENDENCIES: Final = (
-    "aiohttp",
-    "aiohappyeyeballs",
-    "google-re2",
-    "h11",
-    "Jinja2",
-    "msgspec",
-    "PyYAML",
-    "rich",
-    "uvloop",
-    "xxhash",
-)
-
-
 def _info() -> str:
     """What this runs on: Python, the platform, and the dependencies with their versions."""
     lines = [
@@ -253,12 +240,21 @@ def _info() -> str:
         f"{platform.python_implementation()} {platform.python_version()}",
         platform.platform(),
     ]
-    for name in _DEPENDENCIES:
+    for name in _dependencies():
         try:
             lines.append(f"{name} {metadata.version(name)}")
         except metadata.PackageNotFoundError:
             lines.append(f"{name} (not installed)")
     return "\n".join(lines)
+
+
+def _dependencies() -> list[str]:
+    """The names of the packages that this one needs to run; none where it is not installed itself."""
+    try:
+        needed = metadata.requires("aileron-demo") or []
+    except metadata.PackageNotFoundError:
+        return []
+    return [re.split(r"[^\w.-]", each)[0] for each in needed if "extra ==" not in each]
 
 
 async def _serve(loaded: Loaded, log: EventLog, options: argparse.Namespace, seen: watch.Identity) -> None:

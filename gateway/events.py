@@ -58,9 +58,9 @@ class Listening(Record, frozen=True, kw_only=True, tag="listening"):
     """A listener accepts connections."""
 
     addr: str
-    """The address it is bound to, `host:port`; `[::]:8080` stands for every interface."""
+    """The address it is bound to, `host:port` or `unix:///path`; `[::]:8080` stands for every interface."""
     url: str
-    """What to open in a browser on this machine."""
+    """What to open in a browser on this machine; of a unix socket, its address."""
 
 
 class Request(Record, frozen=True, kw_only=True, tag="request"):

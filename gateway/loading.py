@@ -9,10 +9,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from gateway.advice import advise
-from gateway.config import Config, ConfigError, HTTPServer, Id, Problem, Resource, collect, link
+from gateway.config import Config, ConfigError, HTTPServer, Id, Problem, Resource, collect, id_of, link
 from gateway.config.documents import read_all
 from gateway.config.problems import tidy
-from gateway.routing import Routes, build
+from gateway.errors import ErrorAnswers
+from gateway.routing import Decision, Routes, build
 from gateway.routing.proxying import ProxyHandler
 from gateway.tls import TLSConfigError, server_context
 
@@ -25,6 +26,13 @@ class Site:
     routes: Routes
     tls: ssl.SSLContext | None
     """None: cleartext."""
+    answers: Mapping[Id, ErrorAnswers]
+    """What is answered instead of the standard errors, by the resource that makes the error."""
+
+    def answers_of(self, decision: Decision) -> ErrorAnswers | None:
+        """The answers for the errors of whoever decided; None for AILERON's standard ones."""
+        handler = getattr(decision, "handler", None)
+        return self.answers.get(id_of(self.server if handler is None else handler))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,15 +69,30 @@ def inspect(paths: Sequence[Path], environment: MutableMapping[str, str]) -> Loa
     loaded = None
     if config is not None:
         handlers: dict[Id, ProxyHandler] = {}
+        answers = _answers(config, problems)
         sites: list[Site] = []
         for server in config.servers:
             routes, wrong = build(config, server, handlers)
             problems += wrong
-            sites.append(Site(server=server, routes=routes, tls=_tls(server, problems)))
+            sites.append(Site(server=server, routes=routes, tls=_tls(server, problems), answers=answers))
         problems += advise(config)
         if not any(each.severity == "error" for each in problems):
             loaded = Loaded(config=config, sites=tuple(sites))
     return Loading(loaded=loaded, problems=tidy(problems), files=reading.files, sources=reading.sources)
+
+
+def _answers(config: Config, problems: list[Problem]) -> Mapping[Id, ErrorAnswers]:
+    """The error handlers of all resources that have one, each read once."""
+    built: dict[Id, ErrorAnswers] = {}
+    found: dict[Id, ErrorAnswers] = {}
+    for each in config.used:
+        handler = config.error_handler(config.resources[each])
+        if handler is not None:
+            if id_of(handler) not in built:
+                built[id_of(handler)] = ErrorAnswers(handler)
+                problems += built[id_of(handler)].problems
+            found[each] = built[id_of(handler)]
+    return found
 
 
 def _tls(server: HTTPServer, problems: list[Problem]) -> ssl.SSLContext | None:

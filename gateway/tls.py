@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from gateway.config import Problem
+from gateway.config.decoding import Message
 from gateway.config.problems import quoted
 from gateway.config.resources.listen import ClientAuthType, CurveID, TLSCipher, TLSConfig
 
@@ -69,10 +70,10 @@ _CURVES: Final = {
 
 
 class TLSConfigError(Exception):
-    """A TLSConfig that cannot be honoured; `attribute` is that of the field that is to blame."""
+    """A TLSConfig that cannot be honoured; to blame is the field `attribute` of `message`."""
 
-    def __init__(self, config: TLSConfig, attribute: str, words: str) -> None:
-        self.config = config
+    def __init__(self, message: Message, attribute: str, words: str) -> None:
+        self.message = message
         self.attribute = attribute
         self.words = words
         super().__init__(words)
@@ -80,7 +81,7 @@ class TLSConfigError(Exception):
     @property
     def problem(self) -> Problem:
         """The same with the place in the file where the field stands."""
-        where = self.config.where
+        where = self.message.where
         mark = where.of(self.attribute)
         field = f"{where.path}.{_json_name(self.attribute)}"
         return Problem(
@@ -129,12 +130,14 @@ def _version(config: TLSConfig, attribute: str, number: int) -> ssl.TLSVersion:
 
 def _load_certificates(context: ssl.SSLContext, config: TLSConfig) -> None:
     for pair in config.cert_key_pairs:
-        for label, file in (("certFile", pair.cert_file), ("keyFile", pair.key_file)):
+        for attribute, file in (("cert_file", pair.cert_file), ("key_file", pair.key_file)):
             if not file:
                 raise TLSConfigError(
-                    config, "cert_key_pairs", f"{label} is missing; a certificate and its key go together"
+                    pair,
+                    attribute,
+                    f"{_json_name(attribute)} is missing; a certificate and its key go together",
                 )
-            _check_readable(config, "cert_key_pairs", label, file)
+            _check_readable(pair, attribute, file)
         try:
             # An empty password: without it, OpenSSL would ask for one on the terminal.
             context.load_cert_chain(pair.cert_file, pair.key_file, password="")
@@ -147,7 +150,7 @@ def _load_certificates(context: ssl.SSLContext, config: TLSConfig) -> None:
                     f"the certificate in {cert} and the key in {key} cannot be used ({_told(error)}); both "
                     "have to be PEM, the key without a password"
                 )
-            raise TLSConfigError(config, "cert_key_pairs", words) from error
+            raise TLSConfigError(pair, "cert_file", words) from error
 
 
 def _ask_clients(context: ssl.SSLContext, config: TLSConfig) -> None:
@@ -160,7 +163,7 @@ def _ask_clients(context: ssl.SSLContext, config: TLSConfig) -> None:
         )
     context.verify_mode = _CLIENT_AUTH[config.client_auth]
     for file in config.client_cas:
-        _check_readable(config, "client_cas", "the file", file)
+        _check_readable(config, "client_cas", file)
         try:
             context.load_verify_locations(file)
         except ssl.SSLError as error:
@@ -204,17 +207,17 @@ def _set_curves(context: ssl.SSLContext, config: TLSConfig) -> None:
             ) from error
 
 
-def _check_readable(config: TLSConfig, attribute: str, label: str, file: str) -> None:
+def _check_readable(message: Message, attribute: str, file: str) -> None:
     try:
         with Path(file).open("rb"):
             pass
     except OSError as error:
-        words = f"{label} {quoted(file)} cannot be read: {error.strerror}"
+        words = f"{quoted(file)} cannot be read: {error.strerror}"
         if not Path(file).is_absolute():
             words += f" (the path counts from the working directory, {Path.cwd()})"
-        raise TLSConfigError(config, attribute, words) from error
+        raise TLSConfigError(message, attribute, words) from error
     except ValueError as error:
-        raise TLSConfigError(config, attribute, f"{label} {quoted(file)} is no path") from error
+        raise TLSConfigError(message, attribute, f"{quoted(file)} is no path") from error
 
 
 def _told(error: ssl.SSLError | ValueError) -> str:

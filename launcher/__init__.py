@@ -2,8 +2,10 @@
 
 From the outside in:
 
-    cli         the command line: `up` and `init`, and the messages for what is wrong with it
+    cli         the command line, and the messages for what is wrong with it
     files       where config.yaml and the page come from, and what `init` writes
+    describe    `graph` and `schema`: what a config is made of, and what it may hold
+    graph       pure: a config → its resources and what they refer to, as a tree, as Mermaid, as JSON
     kit         what `up` is about to start, worked out from options and config before anything runs
     up          the parts put together, and the exit status
     supervisor  start, readiness, first exit ends all, stop

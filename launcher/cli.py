@@ -1,7 +1,8 @@
-"""The command line: `aileron-demo up` and `aileron-demo init`.
+"""The command line: `aileron-demo up`, `init`, `graph` and `schema`.
 
-Exit status: 0 after a clean stop; 1 where something could not start or has ended by itself; 2 for usage, a
-missing file and a wrong config; 130 after a second Ctrl-C.
+Exit status of `up`: 0 after a clean stop; 1 where something could not start or has ended by itself; 2 for
+usage, a missing file and a wrong config; 130 after a second Ctrl-C.  Of `graph`: 0 for a sound config, 1
+for one with problems, 2 for usage and a file that cannot be read.
 
 What needs time to import is imported where it is used: `--help` answers at once.
 """
@@ -17,6 +18,7 @@ from launcher.filter import FilterError, parse
 
 USAGE: Final = 2
 UPSTREAM_ADDR: Final = "localhost:9090"
+FORMATS: Final = ("tree", "mermaid", "json")
 
 _ABOUT: Final = """\
 Two real servers and a live view of every WebSocket frame between them.
@@ -54,6 +56,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         arguments.parser.error("a command is missing: up starts the kit, init writes files to change")
     if arguments.command == "init":
         return _init()
+    if arguments.command in ("graph", "schema"):
+        from launcher import describe  # noqa: PLC0415  (brings rich and the config's reader)
+
+        if arguments.command == "schema":
+            return describe.schema()
+        return describe.graph(arguments.file, arguments.format)
     _check_upstream_is_wanted(arguments)
     try:
         chosen = parse(arguments.filter)
@@ -109,6 +117,37 @@ def _parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     init.set_defaults(parser=init)
+    graph = commands.add_parser(
+        "graph",
+        help="draw the resources of a config, and what they refer to",
+        description="Draw the resources of a config, from the Entrypoint on, and what they refer to.",
+        allow_abbrev=False,
+    )
+    graph.add_argument(
+        "-f",
+        dest="file",
+        metavar="PATH",
+        type=Path,
+        action="append",
+        default=[],
+        help="a config file, or a directory of them; may be given more than once "
+        "(default: ./config.yaml, else the one that comes with this)",
+    )
+    graph.add_argument(
+        "--format",
+        choices=FORMATS,
+        default="tree",
+        help="tree for people, mermaid for Markdown, json for programs (default: tree)",
+    )
+    graph.set_defaults(parser=graph)
+    schema = commands.add_parser(
+        "schema",
+        help="print the JSON Schema of config files, for editors",
+        description="Print the JSON Schema of config files.  Editors with a YAML language server take it by "
+        "a line at the top of the file: # yaml-language-server: $schema=PATH",
+        allow_abbrev=False,
+    )
+    schema.set_defaults(parser=schema)
     return parser
 
 

@@ -139,14 +139,15 @@ class Upstream:
         self._sock = socket.create_server(("127.0.0.1", port), backlog=1024)
         self._sock.setblocking(False)
         self.port: int = self._sock.getsockname()[1]
-        self._peers: list[Peer] = []
+        self.peers: list[Peer] = []
+        """Those that have been accepted."""
 
     async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, *_: object) -> None:
         self.close()
-        for peer in self._peers:
+        for peer in self.peers:
             peer.close()
 
     def close(self) -> None:
@@ -157,8 +158,8 @@ class Upstream:
         """The next connection; closed with this server at the latest."""
         async with asyncio.timeout(patience):
             sock, _ = await asyncio.get_running_loop().sock_accept(self._sock)
-        self._peers.append(Peer(sock))
-        return self._peers[-1]
+        self.peers.append(Peer(sock))
+        return self.peers[-1]
 
     def nobody(self) -> bool:
         """Whether no (further) connection has come."""

@@ -40,7 +40,7 @@ __all__ = ["Document", "MappingNode", "Node", "Reading", "ScalarNode", "Sequence
 
 BYTES_MAX: Final = 1 << 20
 """A file may have this many bytes."""
-DOCUMENTS_MAX: Final = 1000
+DOCUMENTS_MAX: Final = 5000
 """A file may have this many documents."""
 SUFFIXES: Final = (".json", ".yaml", ".yml")
 """What the names of config files end in."""

@@ -6,7 +6,7 @@ Rules
     * Quotes, single or double, are taken off wherever they stand.  What is quoted may go on over several
       lines, each without the blanks at its ends; they are joined without a line break.
     * A backslash keeps the character behind it from meaning anything; inside of quotes, `\n` is a line break.
-    * "#" begins a comment outside of quotes, and only behind a blank.  (To AILERON it ends the value anywhere.)
+    * "#" begins a comment outside of quotes, and only behind a blank.  (To AILERON, it does anywhere.)
     * Variables in a line are replaced before it is read, by the environment as it was before the file.
     * Later files win, and all of them win over what the environment had.
 """
@@ -49,7 +49,7 @@ def load_env(paths: Sequence[Path], environment: MutableMapping[str, str]) -> tu
             values, wrong = parse_env(file, text, environment)
             problems += wrong
             if not any(each.severity == "error" for each in wrong):
-                environment |= values
+                environment.update(values)
     return tuple(problems)
 
 

@@ -77,7 +77,9 @@ class Config:
     def proxy(self, reference: Reference | None) -> ReverseProxyHandler:
         """The ReverseProxyHandler that answers in the end, inside of any number of HTTPHandlers."""
         found = self.handler(reference)
-        return found if isinstance(found, ReverseProxyHandler) else self.proxy(found.spec.handler)
+        while isinstance(found, HTTPHandler):
+            found = self.handler(found.spec.handler)
+        return found
 
     def error_handler(self, resource: Resource) -> ErrorHandler | None:
         """What words the errors of `resource`; None for AILERON's standard answers."""
@@ -90,6 +92,23 @@ class Config:
         found = None if reference is None else self.resolve(reference)
         assert found is None or isinstance(found, ErrorHandler)  # as above
         return found
+
+    def dependencies(self, resource: Resource) -> tuple[Resource, ...]:
+        """What `resource` refers to, in the order of the file, each once; what leads nowhere is left out."""
+        references: list[Reference | None]
+        match resource:
+            case Entrypoint(spec=spec):
+                references = [spec.default_error_handler, *spec.error_handlers, *spec.runners]
+            case HTTPServer(spec=spec):
+                references = [each.handler for host in spec.virtual_hosts for each in host.handlers]
+            case HTTPHandler(spec=spec):
+                references = [spec.handler]
+            case _:
+                references = []
+        name = resource.metadata.error_handler
+        references += [each for each in self.entrypoint.spec.error_handlers if _registered(each) == name]
+        wanted = dict.fromkeys(target_of(each) for each in references if each is not None)
+        return tuple(self.resources[each] for each in wanted if each in self.resources)
 
     @property
     def upstreams(self) -> tuple[Upstream, ...]:
@@ -135,6 +154,8 @@ class _Linker:
         self.used: set[Id] = set()
         self._building: dict[Id, list[Problem]] = {}
         """What each resource would have found to be wrong once it is built."""
+        self._walked: set[Id] = set()
+        """The HTTPHandlers of which it is known whether they go round in a circle."""
         self._all_known = not any(each.severity == "error" for each in problems)
         """Whether every document could be told apart."""
 
@@ -214,13 +235,14 @@ class _Linker:
             self.used.add(id_of(resource))
             self.problems += self._building[id_of(resource)]
 
-    def _build(self, resource: Resource, entrypoint: Entrypoint) -> None:
-        """Build `resource`, once, and all that it refers to."""
-        if id_of(resource) in self.used:
-            return
-        self._use(resource)
-        for handler in self._follow_all(resource, entrypoint, self.problems):
-            self._build(handler, entrypoint)
+    def _build(self, server: HTTPServer, entrypoint: Entrypoint) -> None:
+        """Build `server` and all that it refers to, each once."""
+        pending: list[Resource] = [server]
+        while pending:
+            resource = pending.pop()
+            if id_of(resource) not in self.used:
+                self._use(resource)
+                pending += self._follow_all(resource, entrypoint, self.problems)
 
     def _follow_all(
         self, resource: Resource, entrypoint: Entrypoint | None, problems: list[Problem]
@@ -250,16 +272,17 @@ class _Linker:
         return found
 
     def _check_circle(self, handler: HTTPHandler, problems: list[Problem]) -> None:
-        """Tell of the circle that `handler` is part of, once: where the last of its members is written."""
-        circle: dict[Id, None] = {}
+        """Tell of a circle that `handler` leads into, once: where the reference that closes it stands."""
+        path: dict[Id, HTTPHandler] = {}
         inner: Resource | None = handler
-        while isinstance(inner, HTTPHandler) and id_of(inner) not in circle:
-            circle[id_of(inner)] = None
+        while isinstance(inner, HTTPHandler) and id_of(inner) not in self._walked:
+            path[id_of(inner)] = closing = inner
+            self._walked.add(id_of(inner))
             inner = self.resources.get(target_of(inner.spec.handler)) if inner.spec.handler else None
-        if inner is handler and max(circle, key=list(self.resources).index) == id_of(handler):
-            words = f"{handler.label} leads back to itself, so no request would ever be answered"
-            mark = handler.spec.where.of("handler")
-            _scope(handler, "spec.handler", problems).problem(mark, words, "loop")
+        if inner is not None and id_of(inner) in path:
+            words = f"{closing.label} leads back to itself, so no request would ever be answered"
+            mark = closing.spec.where.of("handler")
+            _scope(closing, "spec.handler", problems).problem(mark, words, "loop")
 
     def _check_error_handler(
         self, resource: Resource, entrypoint: Entrypoint | None, problems: list[Problem]

@@ -1,6 +1,9 @@
 """The only rooms that touch sockets.
 
-server      listeners, start and stop
+server      start and stop of all servers
+listen      an address to bound sockets
+accept      who comes in: networks, limits, TLS or cleartext
+connection  one client connection: its time limits, and what Go's server says before any handler
 handler     one request's story, top to bottom
 exchange    plain HTTP with an upstream
 dial        connections of our own to an upstream, and the opening handshake over them

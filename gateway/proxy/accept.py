@@ -128,7 +128,7 @@ class Door:
                 self._complain(f"cannot accept connections: {error.strerror}")
                 await asyncio.sleep(_BREATH)
                 continue
-            if not self._welcome(sock, peer):
+            if not self._welcome(peer):
                 sock.close()
                 continue
             while 0 < self._limit <= self._inside:
@@ -147,9 +147,9 @@ class Door:
         self._inside -= 1
         self._room.set()
 
-    def _welcome(self, sock: socket.socket, peer: object) -> bool:
+    def _welcome(self, peer: object) -> bool:
         """Whether whoever is at `peer` may come in; on a unix socket, there are no networks."""
-        if not self._networks or not (isinstance(peer, tuple) and sock.family != socket.AF_UNIX):
+        if not (self._networks and isinstance(peer, tuple)):
             return True
         address = ip_of(peer[0])
         return any(address in network for network in self._networks)

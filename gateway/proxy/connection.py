@@ -21,7 +21,6 @@ from aiohttp.http import RawRequestMessage
 from aiohttp.http_exceptions import LineTooLong
 
 from gateway.config.resources.http_server import HTTPConfig
-from gateway.headers import values
 from gateway.proxy.responses import ALT_SVC, Done, bare, plainly
 
 _SLACK: Final = 4096
@@ -29,6 +28,12 @@ _SLACK: Final = 4096
 
 _FOREVER: Final = 1e8
 """Seconds; idle connections are closed here, not by aiohttp."""
+
+_WHY: Final = {
+    "Missing 'Host' header in request.": "missing required Host header",
+    "Duplicate 'Host' header found.": "too many Host headers",
+}
+"""What Go says where aiohttp says this."""
 
 _LOOKS: Final = 4
 """How often a stall is looked for within the time that it may take."""
@@ -49,7 +54,7 @@ class Limits:
     @classmethod
     def of(cls, config: HTTPConfig) -> "Limits":
         """Those that `config` sets."""
-        given = config.where.values
+        given = config.where.values.keys() - config.where.empty  # AILERON takes 0 for its default
         return cls(
             head=_limit(config.read_header_timeout),
             idle=_limit(config.idle_timeout),
@@ -67,7 +72,17 @@ def _limit(seconds: int) -> float | None:
 class Connection(web.RequestHandler):
     """One client connection."""
 
-    __slots__ = ("_at", "_limits", "_moved", "_paused_reading", "_progress", "_request", "_size", "_timer")
+    __slots__ = (
+        "_at",
+        "_left",
+        "_limits",
+        "_moved",
+        "_paused_reading",
+        "_progress",
+        "_request",
+        "_size",
+        "_timer",
+    )
 
     def __init__(self, manager: web.Server, limits: Limits, logger: logging.Logger) -> None:
         super().__init__(
@@ -88,6 +103,9 @@ class Connection(web.RequestHandler):
         self._size = 0
         """Bytes of the head that have come, or more."""
         self._request: web.BaseRequest | None = None
+        """The one that is being answered."""
+        self._left: StreamReader | None = None
+        """The body of the last one, where its answer came first."""
         self._timer: asyncio.TimerHandle | None = None
         self._progress: tuple[int, int, int] = (0, 0, 0)
         self._moved = 0.0
@@ -101,6 +119,7 @@ class Connection(web.RequestHandler):
     def connection_lost(self, exc: BaseException | None) -> None:
         """Forget the time: the client has gone, or a tunnel has taken the connection over."""
         self._within(None)
+        self._request = self._left = None  # no cycle keeps alive what nobody needs
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -114,7 +133,7 @@ class Connection(web.RequestHandler):
         super().data_received(data)
         if self._at == "head" and self._size > self._limits.head_bytes:
             # A head that is whole is taken first, by the task of the requests, which is due already.
-            self._loop.call_soon(self._refuse_long_head)
+            self._loop.call_soon(self._refuse_endless_head)
 
     def pause_reading(self) -> None:
         """The upstream takes no more for now, for which the client is not to blame."""
@@ -130,13 +149,16 @@ class Connection(web.RequestHandler):
         """A head is whole; its request is going to be answered."""
         self._at = "request"
         self._request = request
+        self._left = None
         times = [each for each in (self._limits.upload, self._limits.answer) if each is not None]
         self._moved = self._loop.time()
         self._within(min(times) / _LOOKS if times else None)
 
     def end(self) -> None:
         """The request has been answered."""
-        if self._at == "request" and self.transport is not None:
+        if self._request is not None:
+            self._left = None if self._request.content.is_eof() else self._request.content
+            self._request = None
             self._at = "idle"
             self._within(self._limits.idle)
 
@@ -148,11 +170,11 @@ class Connection(web.RequestHandler):
         message: str | None = None,
     ) -> web.StreamResponse:
         """Answer what cannot be read, as Go does."""
-        del request, message
+        del request
         if isinstance(exc, LineTooLong):
             status = 431
         self.logger.error("a request that cannot be read", exc_info=exc, extra={"status": status})
-        return self.say(plainly(status), status)
+        return self.say(plainly(status, _WHY.get(message or "", "")), status)
 
     def say(self, answer: bytes, status: int) -> Done:
         """Send an answer that needs no writer; it is the last one."""
@@ -168,10 +190,16 @@ class Connection(web.RequestHandler):
         line = len(request.method) + len(request.raw_path.encode("utf-8", "surrogateescape")) + 12
         return line + fields + 2 > self._limits.head_bytes
 
+    def refuse_long_head(self) -> Done:
+        """Say that a head is too long, to the client and to the log."""
+        words = "a request that cannot be read: its head has more than %d bytes"
+        self.logger.error(words, self._limits.head_bytes, extra={"status": 431})
+        return self.say(plainly(431), 431)
+
     @property
     def _reading_body(self) -> bool:
         """Whether what comes belongs to a body of which nobody wants to know any more."""
-        return self._request is not None and not self._request.content.is_eof()
+        return self._left is not None and not self._left.is_eof()
 
     def _within(self, seconds: float | None) -> None:
         if self._timer is not None:
@@ -206,9 +234,9 @@ class Connection(web.RequestHandler):
         times = [each for each in (self._limits.upload, self._limits.answer) if each is not None]
         self._within(min(times) / _LOOKS)
 
-    def _refuse_long_head(self) -> None:
+    def _refuse_endless_head(self) -> None:
         if self._at == "head" and self.transport is not None:
-            self.say(plainly(431), 431)
+            self.refuse_long_head()
             self.force_close()
 
 
@@ -256,12 +284,7 @@ class Server(web.Server):
         connection = request.protocol
         assert isinstance(connection, Connection)  # as above
         if connection.has_long_head(request):
-            return connection.say(plainly(431), 431)
-        hosts = values(request.raw_headers, b"host")
-        if not hosts and request.version >= (1, 1):
-            return connection.say(plainly(400, "missing required Host header"), 400)
-        if len(hosts) > 1:
-            return connection.say(plainly(400, "too many Host headers"), 400)
+            return connection.refuse_long_head()
         try:
             if request.method == "OPTIONS" and request.raw_path == "*":
                 return await bare(request, 200 if self._config.enable_general_options_handler else 400)

@@ -39,13 +39,14 @@ class UpstreamError(Exception):
     """An upstream did not do its part.
 
     `status` is 502, or 504 where it took too long; `did` is the rest of a sentence that begins with the
-    upstream's url.
+    upstream's url; `code` is AILERON's (core-v1 section 5.8).
     """
 
-    def __init__(self, status: int, did: str) -> None:
+    def __init__(self, status: int, did: str, code: str = "") -> None:
         super().__init__(did)
         self.status = status
         self.did = did
+        self.code = code or ("E2123" if status == 504 else "E2124")
 
 
 def failure(error: BaseException) -> UpstreamError:
@@ -106,7 +107,9 @@ class Dialer:
             raise
         if isinstance(answer, Nonsense):
             transport.abort()
-            raise UpstreamError(502, f"did not answer the upgrade as it should: {answer.reason}")
+            raise UpstreamError(
+                502, f"did not answer the upgrade as it should: {answer.reason}", code="E2125"
+            )
         return transport, leg, answer
 
     async def _connect(self, upstream: Upstream, factory: "Callable[[], OpeningLeg]") -> asyncio.Transport:

@@ -85,7 +85,7 @@ class Exchanges:
             raise _failure(error) from error
         if response.status == HTTPStatus.SWITCHING_PROTOCOLS:
             response.close()
-            raise UpstreamError(502, "switched protocols, which nobody had asked it to")
+            raise UpstreamError(502, "switched protocols, which nobody had asked it to", code="E2125")
         try:
             yield UpstreamResponse(
                 status=response.status,

@@ -12,13 +12,17 @@ import itertools
 import ssl
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Final
+from urllib.parse import unquote
 
 from aiohttp import web
 
 from gateway.config import host_port, is_loopback
+from gateway.errors import ErrorAnswers, Fault
 from gateway.events import Handshake, HandshakeLeg, Open, Request
 from gateway.headers import Field, Secrets, end_to_end, for_upstream, members, readable, unsendable, values
+from gateway.loading import Site
 from gateway.proxy.dial import Dialer, OpeningLeg, UpstreamError
 from gateway.proxy.exchange import Exchanges, UploadError, ordinary_answer
 from gateway.proxy.log import EventLog
@@ -41,47 +45,58 @@ _CLIENT_LEFT: Final = 499
 
 
 class Proxy:
-    """What all listeners share: the ways upstream, the log, the tunnels."""
+    """What all listeners share: the ways upstream, the log, the numbers of the tunnels."""
 
     def __init__(self, log: EventLog, secrets: Secrets, tls: Callable[[], ssl.SSLContext]) -> None:
         self.log = log
         self.secrets = secrets
         self.dialer = Dialer(tls)
         self.exchanges = Exchanges(tls)
-        self.tunnels: set[Tunnel] = set()
-        self.all_closed = asyncio.Event()
-        """Whether there is no tunnel."""
-        self.all_closed.set()
         self.stopping = False
         """Whether a tunnel that opens now has to be ended at once."""
         self.numbers = itertools.count(1)
         """The numbers of the tunnels."""
 
+
+class Tunnels:
+    """The WebSockets of one listener."""
+
+    def __init__(self) -> None:
+        self.open: set[Tunnel] = set()
+        self.all_closed = asyncio.Event()
+        """Whether there is none."""
+        self.all_closed.set()
+
     def add(self, tunnel: Tunnel) -> None:
         """A tunnel has opened."""
-        self.tunnels.add(tunnel)
+        self.open.add(tunnel)
         self.all_closed.clear()
 
     def remove(self, tunnel: Tunnel) -> None:
         """A tunnel has ended."""
-        self.tunnels.discard(tunnel)
-        if not self.tunnels:
+        self.open.discard(tunnel)
+        if not self.open:
             self.all_closed.set()
 
 
 class Handler:
-    """Answers the requests of one listener, whose clients speak `scheme` (`http` or `https`)."""
+    """Answers the requests of one listener, as `site` says at the time."""
 
-    def __init__(self, proxy: Proxy, router: Router, scheme: str) -> None:
+    def __init__(self, proxy: Proxy, site: Site) -> None:
         self._proxy = proxy
-        self.router = router
-        self.scheme = scheme
-        self.log = proxy.log
+        self._scheme = "http" if site.tls is None else "https"
+        self.serve(site)
+        self.tunnels = Tunnels()
         self.busy: set[web.RequestHandler] = set()
         """The connections with a request that is being answered."""
         self.idle = asyncio.Event()
         """Whether there is none."""
         self.idle.set()
+
+    def serve(self, site: Site) -> None:
+        """Answer as `site` says from the next request on."""
+        self._site = site
+        self._router = Router(site.routes)
 
     async def __call__(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer one request."""
@@ -98,9 +113,9 @@ class Handler:
         return response
 
     async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
-        story = _Story(self._proxy, request, self.scheme)
+        story = _Story(self._proxy, request, self._scheme, self.tunnels)
         try:
-            return await story.tell(self.router)
+            return await story.tell(self._site, self._router)
         except asyncio.CancelledError:
             story.record(None)
             raise
@@ -117,8 +132,9 @@ class Handler:
 class _Story:
     """One request, from its head to its record."""
 
-    def __init__(self, proxy: Proxy, request: web.BaseRequest, scheme: str) -> None:
+    def __init__(self, proxy: Proxy, request: web.BaseRequest, scheme: str, tunnels: Tunnels) -> None:
         self._proxy = proxy
+        self._tunnels = tunnels
         self._request = request
         self._scheme = scheme
         self._fields = request.raw_headers
@@ -130,9 +146,10 @@ class _Story:
             # An IPv4 client of a socket for both families is not made an IPv6 one by that.
             self._peer = (peer[0].removeprefix("::ffff:"), peer[1])
         self._upstream: Upstream | None = None
+        self._answers: ErrorAnswers | None = None
         self._recorded = False
 
-    async def tell(self, router: Router) -> web.StreamResponse:
+    async def tell(self, site: Site, router: Router) -> web.StreamResponse:
         """Answer the request."""
         request = self._request
         hosts = values(self._fields, b"host")
@@ -151,11 +168,13 @@ class _Story:
                 client=self._client,
             )
         )
+        self._answers = site.answers_of(decision)
         match decision:
             case Redirect():
                 return self.record(await redirect(request, decision.status, decision.location))
             case Refused():
-                return await self._refuse(Problem(status=decision.status, what=_sentence(decision.reason)))
+                what = _sentence(decision.reason)
+                return await self._refuse(Problem(status=decision.status, what=what), decision.code)
             case Forward():
                 self._upstream = decision.upstream
                 fields = for_upstream(
@@ -225,7 +244,7 @@ class _Story:
         unfit = mismatch(answer, key)
         if unfit is not None:
             transport.abort()
-            raise UpstreamError(502, f"did not answer the upgrade as it should: {unfit}")
+            raise UpstreamError(502, f"did not answer the upgrade as it should: {unfit}", code="E2125")
         self._hand_over(transport, leg, answer, sent)
         return Done(101, keep_alive=False)
 
@@ -247,8 +266,10 @@ class _Story:
         if ALT_SVC in request:
             answered.append((b"Alt-Svc", request[ALT_SVC].encode()))
         agreed = extensions(answer.fields)
-        tunnel = Tunnel(next(proxy.numbers), down, up, agreed=agreed, log=proxy.log, on_closed=proxy.remove)
-        proxy.add(tunnel)
+        tunnel = Tunnel(
+            next(proxy.numbers), down, up, agreed=agreed, log=proxy.log, on_closed=self._tunnels.remove
+        )
+        self._tunnels.add(tunnel)
         if proxy.log.watching:
             self._record_open(tunnel.conn, answer, sent, answered)
         # To aiohttp, this connection has gone; so no task, parser or timer of its stays behind.
@@ -297,13 +318,22 @@ class _Story:
         problem = Problem(
             status=error.status, what=f"{url} {error.did}.", hint=hint, command=command, close=self._unread
         )
-        return self.record(await refuse(self._request, problem, url))
+        return self.record(await refuse(self._request, self._worded(problem, error.code), url))
 
-    async def _refuse(self, problem: Problem) -> web.StreamResponse:
-        """Answer with the gateway's own word."""
+    async def _refuse(self, problem: Problem, code: str | None = None) -> web.StreamResponse:
+        """Answer with the gateway's own word, or, for an error that has a code, with an ErrorHandler's."""
         if problem.status >= 500:
             self.complain(problem.what, status=problem.status)
-        return self.record(await refuse(self._request, problem))
+        return self.record(await refuse(self._request, self._worded(problem, code)))
+
+    def _worded(self, problem: Problem, code: str | None) -> Problem:
+        """`problem` with what an ErrorHandler has to say of it."""
+        if self._answers is None or code is None:
+            return problem
+        path = unquote(self._request.raw_path.partition("?")[0], errors="surrogateescape")
+        fault = Fault(status=problem.status, code=code, message=problem.what, path=path)
+        accepted = [each.decode("latin-1") for each in members(self._fields, b"accept")]
+        return replace(problem, answer=self._answers.answer(fault, accepted))
 
     def complain(self, message: str, upstream: Upstream | None = None, *, status: int | None = None) -> None:
         """Record an error about this request; with `upstream`, the message says what that did."""

@@ -54,14 +54,12 @@ def where(sock: socket.socket, scheme: str) -> tuple[str, str]:
     return host_port(host, port), f"{scheme}://{host_port(_to_browse(host), port)}"
 
 
-def close(sock: socket.socket) -> None:
-    """Close a listening socket, and remove its file where it has one."""
-    if sock.fileno() < 0:
-        return
-    name = sock.getsockname()
-    sock.close()
-    if isinstance(name, str) and name.startswith("/"):
-        Path(name).unlink(missing_ok=True)
+def close(sockets: list[socket.socket], address: Address) -> None:
+    """Close all sockets of an address, and remove the file of a unix socket; leaves `sockets` empty."""
+    if sockets and address.path.startswith("/"):
+        Path(address.path).unlink(missing_ok=True)
+    while sockets:
+        sockets.pop().close()
 
 
 async def _bind_tcp(address: Address) -> list[socket.socket]:

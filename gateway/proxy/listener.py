@@ -7,7 +7,6 @@ are open go on.
 import asyncio
 import logging
 import socket
-from collections.abc import Sequence
 from functools import partial
 from typing import Final
 
@@ -22,7 +21,6 @@ from gateway.proxy.connection import Limits, Server
 from gateway.proxy.handler import Handler, Proxy
 from gateway.proxy.listen import bind, close, probe, where
 from gateway.proxy.log import EventLog
-from gateway.routing import Router
 
 _DELIVERY: Final = 0.01
 """Seconds between two looks at what still waits to be delivered."""
@@ -41,14 +39,14 @@ def key_of(site: Site) -> Key:
 class Listener:
     """One HTTPServer and the sockets it listens on."""
 
-    def __init__(self, site: Site, sockets: Sequence[socket.socket], door: Door, proxy: Proxy) -> None:
+    def __init__(self, site: Site, sockets: list[socket.socket], door: Door, proxy: Proxy) -> None:
         config = site.server.spec.http_config
         self.site = site
         self._proxy = proxy
         self._sockets = sockets
         self._door = door
         self._scheme = "http" if site.tls is None else "https"
-        self._handler = Handler(proxy, Router(site.routes), scheme=self._scheme)
+        self._handler = Handler(proxy, site)
         self._web_server = Server(self._handler, config, _logger(proxy.log))
 
     @classmethod
@@ -91,18 +89,43 @@ class Listener:
 
     def follow(self, site: Site) -> None:
         """Answer by the routes of `site` from the next request on."""
-        self._handler.router = Router(site.routes)
+        self._handler.serve(site)
 
     def close(self) -> None:
         """Accept no more connections, and give the address up."""
         self._door.close()
-        for sock in self._sockets:
-            close(sock)
+        close(self._sockets, key_of(self.site)[0])
+
+    @property
+    def tunnels(self) -> int:
+        """How many WebSockets there are."""
+        return len(self._handler.tunnels.open)
+
+    def stop(self) -> None:
+        """Accept no more connections, and tell the WebSockets to end."""
+        self.close()
+        for tunnel in list(self._handler.tunnels.open):
+            tunnel.stop()
+
+    async def end(self) -> None:
+        """Wait for tunnels and plain requests, within `shutdownTimeout`; then cut what is left."""
+        tunnels = self._handler.tunnels
+        try:
+            # A negative timeout means no grace.
+            async with asyncio.timeout(max(0.0, self.site.server.spec.shutdown_timeout)):
+                await self._finish()
+                # By now, an upgrade that was in flight has become a tunnel.
+                await tunnels.all_closed.wait()
+        except TimeoutError:
+            for tunnel in list(tunnels.open):
+                tunnel.stop_now()
+            await tunnels.all_closed.wait()
+            self.abort()
 
     @property
     def connected(self) -> bool:
-        """Whether a connection is open that is no tunnel."""
-        return bool(self._web_server.connections)
+        """Whether a connection or a WebSocket is open."""
+        return bool(self._web_server.connections or self._handler.tunnels.open)
 
     def let_go(self) -> None:
         """Close idle connections; the others end with their answer."""
@@ -112,7 +135,7 @@ class Listener:
             else:
                 connection.force_close()
 
-    async def finish(self) -> None:
+    async def _finish(self) -> None:
         """Close idle connections, and the others once their requests have been answered."""
         # Not through `Server.shutdown`, which reads no more of a request's body.
         connections = self._web_server.connections
@@ -125,7 +148,9 @@ class Listener:
             await asyncio.sleep(_DELIVERY)
 
     def abort(self) -> None:
-        """Cut the connections that are left."""
+        """Cut the connections and the WebSockets that are left."""
+        for tunnel in list(self._handler.tunnels.open):
+            tunnel.abort()
         for connection in self._web_server.connections:
             if connection.transport is not None:
                 connection.transport.abort()
@@ -147,7 +172,9 @@ def _logger(log: EventLog) -> logging.Logger:
                 message = f"a request that cannot be read: {error.message.partition(':')[0].strip()}"
                 log.error(message, status=getattr(record, "status", error.code))
             else:
-                log.error(message if error is None else f"{message}: {type(error).__name__}: {error}")
+                if error is not None:
+                    message = f"{message}: {type(error).__name__}: {error}"
+                log.error(message, status=getattr(record, "status", None))
 
     # One of its own, not a global one: each gateway in a process has a log of its own.
     logger = logging.Logger("gateway", logging.ERROR)  # noqa: LOG001 - see above

@@ -17,6 +17,7 @@ import jinja2
 from aiohttp import web
 from multidict import CIMultiDict
 
+from gateway.errors import Answer
 from gateway.headers import Field, Fields, end_to_end, members, unsendable, values
 from gateway.proxy.dial import UpstreamError
 from gateway.proxy.tunnel import reset
@@ -73,6 +74,8 @@ class Problem:
     """Fields that the answer must carry."""
     close: bool = False
     """Whether the client's connection may not be used again."""
+    answer: Answer | None = None
+    """What an ErrorHandler has to say instead."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,11 +147,15 @@ async def refuse(request: web.BaseRequest, problem: Problem, upstream: str | Non
     The first type in Accept decides, whatever its weight: AILERON's JSON, XML or YAML; for text/html, a page
     that explains; JSON for all others.
     """
-    phrase = HTTPStatus(problem.status).phrase
+    status = problem.status if problem.answer is None else problem.answer.status
+    phrase = _phrase(status)
     headers: CIMultiDict[str] = CIMultiDict(problem.fields)
     accepted = members(request.raw_headers, b"accept")
     first = accepted[0].split(b";")[0].strip().decode("latin-1") if accepted else ""
-    if first == "text/html":
+    if problem.answer is not None:
+        headers.extend(problem.answer.fields)
+        content_type, body = problem.answer.mime_type, problem.answer.body.decode("utf-8", "replace")
+    elif first == "text/html":
         content_type, body = first, _page().render(problem=problem, phrase=phrase, upstream=upstream)
         # The page needs nothing but its own style, and an empty icon, so that the browser asks for none.
         headers["Content-Security-Policy"] = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
@@ -161,10 +168,17 @@ async def refuse(request: web.BaseRequest, problem: Problem, upstream: str | Non
     headers["Vary"] = "Accept"
     headers["X-Content-Type-Options"] = "nosniff"
     empty = request.method == "HEAD"
-    head = Head(status=problem.status, reason=phrase, length=len(sent), empty=empty, close=problem.close)
+    head = Head(status=status, reason=phrase, length=len(sent), empty=empty, close=problem.close)
     keep_alive = await _start(request, head, headers)
     await request.writer.write_eof(b"" if empty else sent)
-    return Done(problem.status, keep_alive=keep_alive, sent=0 if empty else len(sent))
+    return Done(status, keep_alive=keep_alive, sent=0 if empty else len(sent))
+
+
+def _phrase(status: int) -> str:
+    try:
+        return HTTPStatus(status).phrase
+    except ValueError:  # an ErrorHandler may have one of its own
+        return ""
 
 
 async def redirect(request: web.BaseRequest, status: int, location: str) -> Done:

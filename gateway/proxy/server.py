@@ -68,11 +68,9 @@ class Gateway:
             if self._listeners:
                 await self._serve(changes)
         finally:
-            for listener in (*self._listeners.values(), *self._retired):
+            for listener in self._all():
                 listener.close()
                 listener.abort()
-            for tunnel in list(self._proxy.tunnels):
-                tunnel.abort()
             await self._proxy.exchanges.close()
             await self._log.close(_FLUSH)
 
@@ -161,35 +159,23 @@ class Gateway:
         return opened
 
     async def _stop(self, name: str) -> None:
-        """Let everything end that can, within `shutdownTimeout`; a second signal cuts this short."""
-        proxy = self._proxy
-        tunnels = len(proxy.tunnels)
+        """Let everything end that can, within each `shutdownTimeout`; a second signal cuts this short."""
+        tunnels = sum(listener.tunnels for listener in self._all())
         self._log.put(lambda time, t_ns: Stopping(time=time, t_ns=t_ns, signal=name, open=tunnels))
-        proxy.stopping = True
-        for listener in self._listeners.values():
-            listener.close()
-        for tunnel in list(proxy.tunnels):
-            tunnel.stop()
-        # A negative timeout means no grace.
-        timeout = max([0.0, *(site.server.spec.shutdown_timeout for site in self._loaded.sites)])
-        ending = asyncio.ensure_future(self._end(timeout))
+        self._proxy.stopping = True
+        listeners = self._all()
+        for listener in listeners:
+            listener.stop()
+        ending = asyncio.gather(*(listener.end() for listener in listeners))
         again = asyncio.ensure_future(self._signals.get())
         await asyncio.wait((ending, again), return_when=asyncio.FIRST_COMPLETED)
         for task in (ending, again):
             task.cancel()
         await asyncio.gather(ending, again, return_exceptions=True)
 
-    async def _end(self, limit: float) -> None:
-        """Wait for tunnels and plain requests, `limit` seconds at the most."""
-        try:
-            async with asyncio.timeout(limit):
-                await asyncio.gather(*(each.finish() for each in (*self._listeners.values(), *self._retired)))
-                # By now, an upgrade that was in flight has become a tunnel.
-                await self._proxy.all_closed.wait()
-        except TimeoutError:
-            for tunnel in list(self._proxy.tunnels):
-                tunnel.stop_now()
-            await self._proxy.all_closed.wait()
+    def _all(self) -> list[Listener]:
+        """Those that accept connections, and those that still have some."""
+        return [*self._listeners.values(), *self._retired]
 
     def _complain(self, _loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         """Record what no connection could deal with; a fault in one of them is the end of that one alone."""

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 
-from gateway.config import Upstream
+from gateway.config import ReverseProxyHandler, Upstream
 from gateway.routing.mux import Match, Redirection
 from gateway.routing.proxying import Request
 from gateway.routing.request import RequestFacts
@@ -40,6 +40,8 @@ class Forward:
     """What to ask the upstream for, in origin-form: printable ASCII without spaces."""
     host: str
     """The host that the client addressed: the Host field, but where the target has one (absolute-form)."""
+    handler: ReverseProxyHandler
+    """Who sends it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +62,8 @@ class Refused:
     """AILERON's name for it, as `E2122`; None where Go's HTTP server answers in its stead."""
     reason: str
     """For the log and the error page.  Parts of the request in it are not escaped."""
+    handler: ReverseProxyHandler | None = None
+    """Who refuses; None: the server itself."""
 
 
 Decision = Forward | Redirect | Refused
@@ -97,11 +101,15 @@ class Router:
             return _not_found("no virtual host of this server has a handler for this path")
         if route.methods is not None and head.method not in route.methods:
             return _not_found(f"the handler for this path does not take the method {head.method}")
+        handler = route.handler.resource
         request = request_of(found, head, target, host)
         chosen = route.handler.choose(request)
         if chosen is None:
             return Refused(
-                status=HTTPStatus.NOT_FOUND, code="E2122", reason="no load balancer takes this request"
+                status=HTTPStatus.NOT_FOUND,
+                code="E2122",
+                reason="no load balancer takes this request",
+                handler=handler,
             )
         balancer, path = chosen
         upstream = balancer.pick(request)
@@ -110,9 +118,13 @@ class Router:
                 status=HTTPStatus.BAD_GATEWAY,
                 code="E2121",
                 reason="the load balancer that takes this request has no upstream",
+                handler=handler,
             )
         return Forward(
-            upstream=upstream, target=upstream_target(path, upstream.query, target.query), host=host
+            upstream=upstream,
+            target=upstream_target(path, upstream.query, target.query),
+            host=host,
+            handler=handler,
         )
 
 

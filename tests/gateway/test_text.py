@@ -233,8 +233,10 @@ def test_close_words_escape_the_reason() -> None:
         ),
         (
             events.Reload(time=NOON, t_ns=1, ok=False, changes=(), problems=("x", "y")),
-            "12:00:00.250       !  reloads           not: the config is wrong, so the one before goes on "
-            "(2 problems)",
+            (
+                "12:00:00.250       !  reloads           not: the config is wrong, so the one before goes on "
+                "(2 problems)"
+            ),
         ),
         (
             events.Stopping(time=NOON, t_ns=1, signal="SIGTERM", open=1),

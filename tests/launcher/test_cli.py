@@ -38,13 +38,15 @@ def refuse(argv: list[str], capsys: pytest.CaptureFixture[str]) -> tuple[object,
         (["up", "--what"], "unrecognized arguments: --what (aileron-demo up --help"),
         (["up", "what"], "unrecognized arguments: what (aileron-demo up --help"),
         (["init", "--what"], "unrecognized arguments: --what (aileron-demo init --help"),
+        (["graph", "config.yaml"], "unrecognized arguments: config.yaml (aileron-demo graph --help"),
+        (["graph", "--format", "dot"], "invalid choice: 'dot'"),
+        (["schema", "-f", "x"], "unrecognized arguments: -f x (aileron-demo schema --help"),
         (["up", "--allow-origin", "a.example"], "'a.example' is no origin; write it as https://a.example"),
         (["up", "--allow-origin", "http://a.example/"], "write it as http://a.example"),
         (["up", "--allow-origin", "https://"], "write it as https://name.example"),
         (["up", "--allow-origin", "null"], "'null' is no origin"),
         (["up", "--no-upstream", "--upstream-addr", "localhost:1"], "--upstream-addr is about"),
         (["up", "--no-upstream", "--allow-origin", "https://a.example"], "--allow-origin is about"),
-        (["up", "-f", "README.md"], "aileron-demo up: README.md: the name of a config file ends in"),
         (["up", "-f", "none.yaml"], "none.yaml: no such file"),
     ],
 )
@@ -56,6 +58,19 @@ def test_usage_is_one_line_and_status_2(
     assert status == 2
     assert words in err
     assert len(err.splitlines()) == 1
+
+
+def test_a_file_that_is_no_config_by_its_name(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is passed over, as in AILERON; then there is nothing left."""
+    monkeypatch.chdir(tmp_path)
+    Path("config.txt").write_text("", encoding="utf-8")
+    status, err = refuse(["up", "-f", "config.txt"], capsys)
+    passed, empty = err.splitlines()
+    assert status == 2
+    assert "config.txt: warning: this file is passed over" in passed
+    assert "config.txt: there is no resource in it" in empty
 
 
 def test_a_wrong_filter_says_where(capsys: pytest.CaptureFixture[str]) -> None:
@@ -137,7 +152,17 @@ def test_init_says_what_it_did(
     assert capsys.readouterr().err == "aileron-demo init: static: is not a folder\n"
 
 
-@pytest.mark.parametrize("argv", [["--help"], ["up", "--help"], ["init", "--help"], ["--version"]])
+@pytest.mark.parametrize(
+    "argv",
+    [
+        ["--help"],
+        ["up", "--help"],
+        ["init", "--help"],
+        ["graph", "--help"],
+        ["schema", "--help"],
+        ["--version"],
+    ],
+)
 def test_help_needs_no_heavy_imports(argv: list[str]) -> None:
     """Help and version answer without rich, YAML or a web server."""
     code = (

@@ -61,7 +61,8 @@ def test_the_packaged_config_starts_both() -> None:
     kit = plan(Options())
     assert [part.name for part in kit.parts] == [UPSTREAM, GATEWAY]
     assert kit.part(GATEWAY).command == (
-        *(sys.executable, "-P", "-m", "gateway", "-f", str(kit.config.path), "--frames", "json"),
+        *(sys.executable, "-P", "-m", "gateway", "-f", str(kit.config.path), "--watch"),
+        *("--frames", "json"),
     )
     assert kit.part(UPSTREAM).command[-2:] == ("--addr", "localhost:9090")
     assert kit.bypassed is None
@@ -83,7 +84,7 @@ def test_options_go_to_the_child_that_they_concern() -> None:
             allow_origin=("https://a.example", "https://b.example"),
         )
     )
-    assert kit.part(GATEWAY).command[8:] == ("--preview", "100", "--frame-rate", "0", "--show-secrets")
+    assert kit.part(GATEWAY).command[9:] == ("--preview", "100", "--frame-rate", "0", "--show-secrets")
     assert kit.part(UPSTREAM).command[4:] == (
         *(
             "--addr",

@@ -311,6 +311,18 @@ def test_handlers_that_lead_nowhere(handlers: str, problem: str) -> None:
     assert len(told(CHAINED + handlers)) == 1
 
 
+def test_long_chains() -> None:
+    """However long they are, they are followed; a circle of that length is told once."""
+    count = 1200  # more than Python lets functions call each other
+    chain = "".join(handler(f"a{n}", f"a{n + 1}") for n in range(count))
+    first = CHAINED.replace("name: a\n", "name: a0\n")
+    config = loaded(first + chain + handler(f"a{count}", "default", "ReverseProxyHandler"))
+    assert [upstream.url for upstream in config.upstreams] == ["http://localhost:9090"]
+    assert len(config.used) == count + 4
+    (problem,) = told(first + chain + handler(f"a{count}", "a0"))
+    assert problem.endswith(f"spec.handler: HTTPHandler default/a{count} {CIRCLE}")
+
+
 def test_a_circle_that_nothing_refers_to_does_no_harm() -> None:
     """It is told as a warning, once."""
     circle = handler("a", "b") + handler("b", "a")
@@ -367,6 +379,27 @@ def test_error_handlers(name: str, chosen: str) -> None:
     found = config.error_handler(config.servers[0])
     assert found is not None
     assert found.metadata.name == chosen
+
+
+def test_what_refers_to_what() -> None:
+    """Each once, in the order of the file; an error handler that is named is one of them."""
+    named = "metadata: {errorHandler: core/v1/ErrorHandler/default/listed}\nspec:"
+    config = loaded(LISTED + SERVER.replace("spec:", named) + PROXY + ERRORS + DANGLING)
+    below = {
+        each.label: [other.label for other in config.dependencies(each)] for each in config.resources.values()
+    }
+    assert below == {
+        "Entrypoint": [
+            "ErrorHandler default/usual",
+            "ErrorHandler default/listed",
+            "HTTPServer default/default",
+        ],
+        "HTTPServer default/default": ["ReverseProxyHandler default/default", "ErrorHandler default/listed"],
+        "ReverseProxyHandler default/default": [],
+        "ErrorHandler default/listed": [],
+        "ErrorHandler default/usual": [],
+        "HTTPServer default/unused": [],
+    }
 
 
 def test_without_error_handlers_there_is_none() -> None:
@@ -452,7 +485,7 @@ def test_loading_files(tmp_path: Path) -> None:
     first, second = tmp_path / "first.yaml", tmp_path / "second.yaml"
     first.write_text(ENTRYPOINT + SERVER, encoding="utf-8")
     second.write_text(PROXY, encoding="utf-8")
-    assert len(load([first, second, tmp_path / "." / "first.yaml"], {}).servers) == 1
+    assert len(load([first, second, tmp_path / "." / "first.yaml"], {}).config.servers) == 1
     second.write_text(PROXY.replace("Prefix", "prefix") + SERVER, encoding="utf-8")
     with pytest.raises(ConfigError) as caught:
         load([first, second], {})

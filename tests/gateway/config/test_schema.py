@@ -14,7 +14,7 @@ from gateway.config.resources import KINDS
 from gateway.config.schema import descriptions, messages, schema
 from gateway.config.template import data_of, defaults
 
-from .samples import ENTRYPOINT, GOOD, PROXY, SERVER, spoiled
+from .samples import ENTRYPOINT, GOOD, PROXY, SERVER, spoiled, told
 
 CONFIG = Path(__file__).parents[3] / "config.yaml"
 
@@ -119,6 +119,7 @@ spec:
 )
 def test_what_loads_is_valid(validator: Draft202012Validator, content: str) -> None:
     """The shipped config, and what protojson takes."""
+    assert told(content) == []
     assert [error for each in yaml.safe_load_all(content) for error in validator.iter_errors(each)] == []
 
 
@@ -152,6 +153,7 @@ def test_what_loads_is_valid(validator: Draft202012Validator, content: str) -> N
 )
 def test_what_does_not_load_is_not_valid(validator: Draft202012Validator, content: str) -> None:
     """Names, types, bounds, and what this gateway does not have."""
+    assert told(content) != []
     assert not sound(validator, content)
 
 

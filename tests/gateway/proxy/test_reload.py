@@ -129,7 +129,7 @@ async def test_what_changed_is_told_by_resource(one: str, two: str) -> None:
     with GatewayThread(config_for(first)) as gateway:
         told = await gateway.reload(config_for(first, second))
         assert told.changes == (
-            "Entrypoint default/default has changed",
+            "Entrypoint has changed",
             "HTTPServer default/second is new",
             "ReverseProxyHandler default/second is new",
         )
@@ -137,7 +137,7 @@ async def test_what_changed_is_told_by_resource(one: str, two: str) -> None:
         assert (told.ok, told.changes) == (True, ())
         told = await gateway.reload(config_for(Serving(url=two, http="{readHeaderTimeout: 7}")))
         assert told.changes == (
-            "Entrypoint default/default has changed",
+            "Entrypoint has changed",
             "HTTPServer default/first has changed",
             "HTTPServer default/second is gone",
             "ReverseProxyHandler default/first has changed",
@@ -503,7 +503,7 @@ async def test_a_handshake_under_way_is_not_cut(one: str, two: str, tmp_path: Pa
 
 
 @BOTH_LOOPS
-async def test_nothing_is_left_of_reloads(one: str, two: str, loop: Loop) -> None:
+async def test_nothing_is_left_of_reloads(one: str, loop: Loop) -> None:
     """No task, no descriptor, no listener that retired, once its connections have ended."""
     first = Serving(url=one)
     with GatewayThread(config_for(first), loop=loop) as gateway:
@@ -511,8 +511,8 @@ async def test_nothing_is_left_of_reloads(one: str, two: str, loop: Loop) -> Non
         await gateway.reload(config_for(first))
         tasks, descriptors = await gateway.tasks(), gateway.descriptors()
         for at in range(12):
-            extra = Serving(url=two, name="extra", http=f"{{idleTimeout: {at + 1}}}")
-            servers = [Serving(url=two, http=f"{{idleTimeout: {at + 1}}}"), *([extra] if at % 2 else [])]
+            extra = Serving(url=one, name="extra", http=f"{{idleTimeout: {at + 1}}}")
+            servers = [Serving(url=one, http=f"{{idleTimeout: {at + 1}}}"), *([extra] if at % 2 else [])]
             with await Peer.connect(gateway.port) as client:
                 await get(client)
                 assert (await gateway.reload(config_for(*servers))).ok

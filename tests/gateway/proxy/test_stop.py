@@ -12,7 +12,7 @@ from websockets.asyncio.client import connect
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 
-from gateway.events import Close, Stopping
+from gateway.events import Close, Listening, Stopping
 from gateway.proxy.log import Frames
 from tests.gateway.proxy.raw import close, frame, from_client, open_tunnel
 from tests.gateway.proxy.stopping import GOING_AWAY, SOON, answer, expect_going_away, start
@@ -365,3 +365,31 @@ async def test_wherever_a_stream_is_cut(upstream: Upstream, loop: Loop) -> None:
             await answer(client, server)
             client.close()
         await gateway.ended()
+
+
+@pytest.mark.parametrize("loop", LOOPS)
+async def test_each_server_has_its_own_time(upstream: Upstream, loop: Loop) -> None:
+    """Where one server gives no time to end, the peers of another one have theirs all the same."""
+    url = f"http://127.0.0.1:{upstream.port}"
+    entry, server, proxy = config_of(url, shutdown_timeout=-1).split("---\n")
+    other = (
+        config_of(url, shutdown_timeout=30)
+        .split("---\n")[1]
+        .replace("\nspec:", "\nmetadata: {name: b}\nspec:")
+    )
+    entry += "    - {apiVersion: core/v1, kind: HTTPServer, name: b}\n"
+    with GatewayThread(f"{entry}---\n{server}---\n{other}---\n{proxy}", loop=loop) as gateway:
+        await gateway.records.wait_for(Listening, past=1)
+        ports = [int(told.url.rpartition(":")[2]) for told in gateway.records.all(Listening)]
+        hasty, hasty_server = await open_tunnel(ports[0], upstream)
+        calm, calm_server = await open_tunnel(ports[1], upstream)
+        with hasty, calm:
+            gateway.signal()
+            await hasty.read_to_end()
+            await hasty_server.read_to_end()
+            await expect_going_away(calm, masked=False)
+            await expect_going_away(calm_server, masked=True)
+            with pytest.raises(TimeoutError):
+                await calm.read_to_end(patience=0.5)
+            await answer(calm, calm_server)
+        await gateway.ended(SOON)
