@@ -130,6 +130,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     wanted = _template(options.template, top)
     _keep_standard_descriptors()
     environment = dict(os.environ)
+    seen = watch.identity([*options.file, *options.env])
     if _tell(_load_env(options.env, environment)):
         return 1
     if wanted is not None:
@@ -148,7 +149,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     _keep_read_buffers()
     try:
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-            runner.run(_serve(loading.loaded, log, options))
+            runner.run(_serve(loading.loaded, log, options, seen))
     except (ListenError, lifeline.LifelineError) as error:
         print(f"aileron: {error}", file=sys.stderr)
         return 1
@@ -256,7 +257,7 @@ def _dependencies() -> list[str]:
     return [re.split(r"[^\w.-]", each)[0] for each in needed if "extra ==" not in each]
 
 
-async def _serve(loaded: Loaded, log: EventLog, options: argparse.Namespace) -> None:
+async def _serve(loaded: Loaded, log: EventLog, options: argparse.Namespace, seen: watch.Identity) -> None:
     loop = asyncio.get_running_loop()
     # First, since it may raise.  By the time the loop comes to the call, there is a gateway.
     lifeline.watch(lambda: _on_lifeline_lost(loop, lambda: gateway.signal("lifeline")))
@@ -269,7 +270,7 @@ async def _serve(loaded: Loaded, log: EventLog, options: argparse.Namespace) -> 
         # A terminal that closes takes its programs with it; a daemon has none, and is told to reload.
         ends = _has_terminal()
         _on_signal(loop, signal.SIGHUP, partial(gateway.signal, "SIGHUP") if ends else gateway.reload)
-    await gateway.run(watch.changes([*options.file, *options.env]) if options.watch else None)
+    await gateway.run(watch.changes([*options.file, *options.env], seen) if options.watch else None)
 
 
 def _has_terminal() -> bool:

@@ -21,12 +21,18 @@ from gateway.config.documents import SUFFIXES
 INTERVAL: Final = 0.25
 """Seconds between two looks."""
 
-_Identity = tuple[tuple[str, int, int, int], ...]
+Identity = tuple[tuple[str, int, int, int], ...]
+"""Of each file that is there: name, inode, size in bytes, and when it was changed, in nanoseconds."""
 
 
-async def changes(paths: Sequence[Path], *, interval: float = INTERVAL) -> AsyncIterator[None]:
-    """Yield after each change of the files at `paths`, directories standing for the config files in them."""
-    told = seen = identity(paths)
+async def changes(
+    paths: Sequence[Path], since: Identity, *, interval: float = INTERVAL
+) -> AsyncIterator[None]:
+    """Yield after each change of the files at `paths`, directories standing for the config files in them.
+
+    `since` is their `identity` from before they were last read, so that no change in the meantime is missed.
+    """
+    told = seen = since
     while True:
         await asyncio.sleep(interval)
         before, seen = seen, identity(paths)
@@ -35,7 +41,7 @@ async def changes(paths: Sequence[Path], *, interval: float = INTERVAL) -> Async
             yield
 
 
-def identity(paths: Sequence[Path]) -> _Identity:
+def identity(paths: Sequence[Path]) -> Identity:
     """What tells one state of the files from another."""
     found: list[tuple[str, int, int, int]] = []
     for path in paths:

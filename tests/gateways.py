@@ -22,9 +22,9 @@ from typing import IO, Final, Literal, Self, TypeVar
 
 import uvloop
 
-from gateway.events import Event, Record, decode
+from gateway.events import Event, Record, Reload, decode
 from gateway.headers import Secrets
-from gateway.loading import load
+from gateway.loading import Loading, inspect
 from gateway.proxy.log import EventLog, Frames
 from gateway.proxy.server import Gateway
 from tests.servers import PATIENCE
@@ -182,18 +182,22 @@ class GatewayProcess:
         frames: Frames = "json",
         loop: Loop = "uvloop",
         env: Mapping[str, str] | None = None,
+        daemon: bool = False,
     ) -> None:
+        """As a `daemon`, it has no terminal, whatever this process has."""
         self._folder = tempfile.TemporaryDirectory(prefix="gateway-")
-        path = Path(self._folder.name, "config.yaml")
-        path.write_text(config)
+        self.path = Path(self._folder.name, "config.yaml")
+        """The config file."""
+        self.path.write_text(config)
         self.records = Records()
         self.errors = b""
         self._process = subprocess.Popen(
-            [*gateway_command(loop), "-f", str(path), "--frames", frames, *options],
+            [*gateway_command(loop), "-f", str(self.path), "--frames", frames, *options],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             env=os.environ | (env or {}),
+            start_new_session=daemon,
         )
         assert self._process.stdout is not None
         self._threads = [
@@ -285,10 +289,10 @@ class GatewayThread:
         preview: int = 64,
         frame_rate: int = 2000,
     ) -> None:
-        with tempfile.TemporaryDirectory(prefix="gateway-") as folder:
-            path = Path(folder, "config.yaml")
-            path.write_text(config)
-            self._config = load([path], dict(os.environ))
+        self._next = config
+        loading = self._load()
+        assert loading.loaded is not None, loading.problems
+        self._config = loading.loaded
         self.records = Records()
         self._options: tuple[Frames, int, int] = (frames, preview, frame_rate)
         reader, self._writer = os.pipe()
@@ -319,6 +323,14 @@ class GatewayThread:
         assert self._gateway is not None
         with suppress(RuntimeError):  # it has ended already
             self._loop.call_soon_threadsafe(self._gateway.signal, name)
+
+    async def reload(self, config: str) -> Reload:
+        """Let it reload, with `config` in its file: what it tells of that."""
+        past = len(self.records.all(Reload))
+        self._next = config
+        assert self._gateway is not None
+        await self.call(self._gateway.reload)
+        return await self.records.wait_for(Reload, past=past)
 
     def wait(self, patience: float = PATIENCE) -> None:
         """Wait for its end.  Raises what it ended with."""
@@ -351,6 +363,12 @@ class GatewayThread:
         assert self._loop is not None
         return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(called(), self._loop))
 
+    def _load(self) -> Loading:
+        with tempfile.TemporaryDirectory(prefix="gateway-") as folder:
+            path = Path(folder, "config.yaml")
+            path.write_text(self._next)
+            return inspect([path], dict(os.environ))
+
     def _run(self, factory: Callable[[], asyncio.AbstractEventLoop]) -> None:
         try:
             with asyncio.Runner(loop_factory=factory) as runner:
@@ -364,5 +382,5 @@ class GatewayThread:
         frames, preview, frame_rate = self._options
         log = EventLog(self._writer, frames, preview=preview, frame_rate=frame_rate)
         self._loop = asyncio.get_running_loop()
-        self._gateway = Gateway(self._config, log, Secrets())
+        self._gateway = Gateway(self._config, log, Secrets(), self._load)
         await self._gateway.run()

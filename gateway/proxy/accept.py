@@ -1,12 +1,15 @@
 """The door of a listener: who comes in, how many at a time, and whether they speak TLS as they should.
 
 Strategy
-    A listener that lets everybody in without TLS leaves accepting to the event loop, which is the fast way.
+    A listener that lets everybody in without TLS leaves accepting TCP connections to the event loop, which
+    is the fast way.
     Otherwise a task for each socket accepts connections one by one and looks at them before there is any
     protocol: at the peer's address, at the number of those that are connected, and, where TLS is spoken,
     at the first byte, which tells a client that speaks cleartext.
 
 Rules
+    * The rules may change while the door is open; they count from the next connection on, and none that is
+      on its way in is lost.  A door that has once looked at connections goes on looking.
     * Who comes from elsewhere than `networks` is closed at once, without a byte.
     * Beyond `connectionLimit` connections wait, unanswered.  One counts until its socket is closed, whoever
       has it by then: a WebSocket counts as long as it lives.
@@ -14,6 +17,7 @@ Rules
 
 import asyncio
 import errno
+import ipaddress
 import socket
 import ssl
 from collections.abc import Callable, Coroutine, Sequence
@@ -38,35 +42,65 @@ Factory = Callable[[], asyncio.Protocol]
 class Door:
     """Accepts the connections of one listener, over all its sockets."""
 
-    def __init__(
+    def __init__(self, sockets: Sequence[socket.socket], complain: Callable[[str], None]) -> None:
+        """`sockets` are bound, and stay their owner's to close."""
+        self._sockets = sockets
+        self._complain = complain
+        self._networks: list[ipaddress.IPv4Network | ipaddress.IPv6Network] = []
+        self._limit = 0
+        self._inside = 0
+        """Connections that count for the limit."""
+        self._room = asyncio.Event()
+        """Whether it is worth looking for room again."""
+        self.tls: ssl.SSLContext | None = None
+        self._handshake: float | None = None
+        self._factory: Factory = asyncio.Protocol
+        self._servers: list[asyncio.Server] = []
+        self._looked_at: set[socket.socket] = set()
+        """The sockets for which the loop does not accept by itself."""
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def rule(
         self,
         config: ListenConfig | None,
         tls: ssl.SSLContext | None,
         *,
         handshake: float | None,
-        complain: Callable[[str], None],
+        factory: Factory,
     ) -> None:
-        """`handshake` is how many seconds a TLS handshake may take; None: as long as the loop lets it."""
+        """Say who is let in, from the next connection on; each gets a protocol of `factory`.
+
+        `handshake` is how many seconds a TLS handshake may take; None: as long as the loop lets it.
+        """
         listen = config or ListenConfig()
         self._networks = [parse_network(each) for each in listen.networks]
-        self._slots = asyncio.Semaphore(listen.connection_limit) if listen.connection_limit > 0 else None
+        self._limit = listen.connection_limit
+        self._room.set()
         self.tls = tls
         self._handshake = handshake
-        self._complain = complain
-        self._servers: list[asyncio.Server] = []
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._factory = factory
 
-    async def open(self, sockets: Sequence[socket.socket], factory: Factory) -> None:
-        """Let connections in; each gets a protocol of `factory`."""
+    async def open(self) -> None:
+        """Let connections in by the rules; once more where they have changed."""
         loop = asyncio.get_running_loop()
-        for sock in sockets:
-            if self._networks or self._slots is not None or self.tls is not None:
+        looks = bool(self._networks or self._limit > 0 or self.tls is not None)
+        if looks:
+            for server in self._servers:
+                server.close()
+            self._servers.clear()
+        elif self._servers:
+            return
+        for sock in self._sockets:
+            if sock in self._looked_at:
+                continue
+            if looks or sock.family not in {socket.AF_INET, socket.AF_INET6}:
                 sock.setblocking(False)
-                self._hold(self._accept(sock, factory), f"accept {sock.getsockname()}")
-            elif sock.family in {socket.AF_INET, socket.AF_INET6}:
-                self._servers.append(await loop.create_server(factory, sock=sock, backlog=BACKLOG))
+                self._looked_at.add(sock)
+                self._hold(self._accept(sock), f"accept {sock.getsockname()}")
             else:
-                self._servers.append(await loop.create_unix_server(factory, sock=sock, backlog=BACKLOG))
+                # The loop closes what it is given.
+                server = await loop.create_server(self._protocol, sock=sock.dup(), backlog=BACKLOG)
+                self._servers.append(server)
 
     def close(self) -> None:
         """Let nobody in any more, and send away who is still at the door."""
@@ -75,12 +109,15 @@ class Door:
         for task in self._tasks:
             task.cancel()
 
+    def _protocol(self) -> asyncio.Protocol:
+        return self._factory()
+
     def _hold(self, coroutine: Coroutine[object, object, None], name: str) -> None:
         task = asyncio.get_running_loop().create_task(coroutine, name=name)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _accept(self, listening: socket.socket, factory: Factory) -> None:
+    async def _accept(self, listening: socket.socket) -> None:
         loop = asyncio.get_running_loop()
         while True:
             try:
@@ -94,14 +131,21 @@ class Door:
             if not self._welcome(peer):
                 sock.close()
                 continue
-            if self._slots is not None:
+            while 0 < self._limit <= self._inside:
+                self._room.clear()
                 try:
-                    await self._slots.acquire()
+                    await self._room.wait()
                 except asyncio.CancelledError:
                     sock.close()
                     raise
-                sock = _Counted(sock, self._slots.release)
-            self._hold(self._let_in(sock, factory), "greet a client")
+            if self._limit > 0:
+                self._inside += 1
+                sock = _Counted(sock, self._leave)
+            self._hold(self._let_in(sock), "greet a client")
+
+    def _leave(self) -> None:
+        self._inside -= 1
+        self._room.set()
 
     def _welcome(self, peer: object) -> bool:
         """Whether whoever is at `peer` may come in; on a unix socket, there are no networks."""
@@ -110,23 +154,22 @@ class Door:
         address = ip_of(peer[0])
         return any(address in network for network in self._networks)
 
-    async def _let_in(self, sock: socket.socket, factory: Factory) -> None:
+    async def _let_in(self, sock: socket.socket) -> None:
         """Give the connection to its protocol; to no one, where the client does not speak TLS."""
         loop = asyncio.get_running_loop()
+        tls, handshake, factory = self.tls, self._handshake, self._factory
         try:
             sock.setblocking(False)
-            if self.tls is None:
+            if tls is None:
                 await loop.connect_accepted_socket(factory, sock)
                 return
-            async with asyncio.timeout(self._handshake):
+            async with asyncio.timeout(handshake):
                 first = await _peek(sock)
             if first.isalpha():  # a TLS client begins with 22, HTTP with the name of a method
                 _say_cleartext(sock)
                 sock.close()
                 return
-            await loop.connect_accepted_socket(
-                factory, sock, ssl=self.tls, ssl_handshake_timeout=self._handshake
-            )
+            await loop.connect_accepted_socket(factory, sock, ssl=tls, ssl_handshake_timeout=handshake)
         except (OSError, TimeoutError):
             sock.close()  # the handshake came to nothing, which is the client's business
         except asyncio.CancelledError:

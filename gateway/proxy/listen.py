@@ -40,7 +40,7 @@ async def bind(address: Address, keep_alive: KeepAliveConfig | None) -> list[soc
         return [_bind_unix(address)]
     sockets = await _bind_tcp(address)
     for sock in sockets:
-        _probe(sock, keep_alive or KeepAliveConfig())
+        probe(sock, keep_alive or KeepAliveConfig())
     return sockets
 
 
@@ -105,7 +105,7 @@ def _bind_unix(address: Address) -> socket.socket:
     return sock
 
 
-def _probe(sock: socket.socket, config: KeepAliveConfig) -> None:
+def probe(sock: socket.socket, config: KeepAliveConfig) -> None:
     """Let the kernel find out which silent clients have gone, as far as it can."""
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 0 if config.disable else 1)
     if config.disable:

@@ -7,20 +7,19 @@ are open go on.
 import asyncio
 import logging
 import socket
-from collections.abc import Sequence
 from functools import partial
 from typing import Final
 
 from aiohttp.http import HttpProcessingError
 
 from gateway.config import Address, parse_addr
-from gateway.config.resources import ListenConfig
+from gateway.config.resources import KeepAliveConfig, ListenConfig
 from gateway.events import Listening
 from gateway.loading import Site
 from gateway.proxy.accept import Door
 from gateway.proxy.connection import Limits, Server
 from gateway.proxy.handler import Handler, Proxy
-from gateway.proxy.listen import bind, close, where
+from gateway.proxy.listen import bind, close, probe, where
 from gateway.proxy.log import EventLog
 
 _DELIVERY: Final = 0.01
@@ -40,36 +39,37 @@ def key_of(site: Site) -> Key:
 class Listener:
     """One HTTPServer and the sockets it listens on."""
 
-    def __init__(self, site: Site, sockets: Sequence[socket.socket], proxy: Proxy) -> None:
+    def __init__(self, site: Site, sockets: list[socket.socket], door: Door, proxy: Proxy) -> None:
         config = site.server.spec.http_config
         self.site = site
         self._proxy = proxy
-        self._sockets = list(sockets)
+        self._sockets = sockets
+        self._door = door
         self._scheme = "http" if site.tls is None else "https"
         self._handler = Handler(proxy, site)
         self._web_server = Server(self._handler, config, _logger(proxy.log))
-        self._door = Door(
-            config.listen_config,
-            site.tls,
-            handshake=Limits.of(config).head,
-            complain=partial(_complain, proxy.log),
-        )
 
     @classmethod
     async def open(cls, site: Site, proxy: Proxy) -> "Listener":
         """Bind the server's address.  Raises ListenError."""
         listen = site.server.spec.http_config.listen_config or ListenConfig()
-        address = parse_addr(site.server.spec.address)
-        return cls(site, await bind(address, listen.keep_alive_config), proxy)
+        sockets = await bind(parse_addr(site.server.spec.address), listen.keep_alive_config)
+        return cls(site, sockets, Door(sockets, partial(_complain, proxy.log)), proxy)
 
     async def start(self) -> None:
-        """Accept connections, and say so."""
-        await self._door.open(self._sockets, self._web_server)
+        """Accept connections, from now on in the place of a predecessor, and say so."""
+        config = self.site.server.spec.http_config
+        self._door.rule(
+            config.listen_config, self.site.tls, handshake=Limits.of(config).head, factory=self._web_server
+        )
+        await self._door.open()
         addr, url = where(self._sockets[0], self._scheme)
         self._proxy.log.put(lambda time, t_ns: Listening(time=time, t_ns=t_ns, addr=addr, url=url))
 
     def successor(self, site: Site) -> "Listener | None":
-        """A listener for `site` at the same sockets, to be started; None where this one goes on with it.
+        """A listener for `site` at the same door, to be started; None where this one goes on with it.
+
+        Once it is started, this one goes on with the connections that are open, and gets no others.
 
         What can be changed without one is the routes, which count from the next request on, and the
         certificates, which count from the next connection on.
@@ -81,17 +81,15 @@ class Listener:
             self._door.tls = site.tls
             self.site = site
             return None
-        return Listener(site, [sock.dup() for sock in self._sockets], self._proxy)
+        listen = site.server.spec.http_config.listen_config or ListenConfig()
+        for sock in self._sockets:
+            if sock.family in {socket.AF_INET, socket.AF_INET6}:
+                probe(sock, listen.keep_alive_config or KeepAliveConfig())
+        return Listener(site, self._sockets, self._door, self._proxy)
 
     def follow(self, site: Site) -> None:
         """Answer by the routes of `site` from the next request on."""
         self._handler.serve(site)
-
-    def retire(self) -> None:
-        """Leave the address to a successor: accept no more, but go on with the connections that are open."""
-        self._door.close()
-        while self._sockets:  # its file stays, where it has one
-            self._sockets.pop().close()
 
     def close(self) -> None:
         """Accept no more connections, and give the address up."""

@@ -94,7 +94,11 @@ class Gateway:
         while self._load is not None:
             await self._wanted.wait()
             self._wanted.clear()
-            loading = await asyncio.to_thread(self._load)
+            try:
+                loading = await asyncio.to_thread(self._load)
+            except Exception as error:  # noqa: BLE001 - a bug in one load ends that load alone
+                self._tell(ok=False, problems=(f"a fault of the gateway: {type(error).__name__}: {error}",))
+                continue
             problems = tuple(map(str, loading.problems))
             if loading.loaded is None:
                 self._tell(ok=False, problems=problems)
@@ -116,33 +120,39 @@ class Gateway:
 
     async def _change_to(self, loaded: Loaded) -> None:
         """Serve what has been loaded in place of what was.  Raises ListenError, and changes nothing then."""
+        # Those that retired at the last change may have had clients who were still coming in.
+        self._retired = [listener for listener in self._retired if listener.connected]
         sites = {key_of(site): site for site in loaded.sites}
         opened = await self._open([site for key, site in sites.items() if key not in self._listeners])
-        for key, listener in list(self._listeners.items()):
+        self._loaded = loaded
+        before = self._listeners
+        # Each of them is in one of the two, whenever a stop comes between.
+        self._listeners = before | opened
+        for listener in opened.values():
+            await listener.start()
+        for key, listener in before.items():
             if key not in sites:
                 self._retired.append(self._listeners.pop(key))
                 listener.close()
-                listener.let_go()
             elif (successor := listener.successor(sites[key])) is not None:
                 self._retired.append(listener)
-                listener.retire()
-                opened[key] = successor
-        for listener in opened.values():
-            await listener.start()
-        self._listeners |= opened
+                self._listeners[key] = successor
+                await successor.start()
         # What is left over serves its last connections, by the new routes where there are any for it.
-        self._retired = [listener for listener in self._retired if listener.connected]
         for listener in self._retired:
-            listener.follow(sites.get(key_of(listener.site), listener.site))
-        self._loaded = loaded
+            site = sites.get(key_of(listener.site))
+            if site is None:
+                listener.let_go()
+            else:
+                listener.follow(site)
 
     async def _open(self, sites: Sequence[Site]) -> dict[Key, Listener]:
-        """Bind the addresses of `sites`, all of them.  Raises ListenError, and has none then."""
+        """Bind the addresses of `sites`, all of them.  Raises ListenError, and keeps none then."""
         opened: dict[Key, Listener] = {}
         try:
             for site in sites:
                 opened[key_of(site)] = await Listener.open(site, self._proxy)
-        except ListenError:
+        except BaseException:  # a stop may come between, too
             for listener in opened.values():
                 listener.close()
             raise
