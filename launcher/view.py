@@ -8,6 +8,7 @@ Rules
     * Colours have enough contrast on black and on white (3:1 and more); no background is taken for granted.
 """
 
+import textwrap
 from collections.abc import Sequence
 from typing import Final
 
@@ -111,6 +112,12 @@ def filtering(expression: str, width: int, why: str = "") -> Text:
 def said_by(child: str, line: str, width: int) -> Text:
     """Draw a line that a child wrote for people."""
     return cut(Text.assemble((f"{child}: ", WARN), escape(line)), width)
+
+
+def below(text: str, width: int) -> list[Text]:
+    """Draw what belongs to the line above and is too important to be cut."""
+    indent = " " * 10
+    return [Text(f"{indent}{line}") for line in textwrap.wrap(escape(text), max(20, width - len(indent)))]
 
 
 def banner(kit: Kit, session: Session, version: str, width: int) -> list[Text]:
