@@ -137,7 +137,9 @@ def test_init_says_what_it_did(
     assert capsys.readouterr().err == "aileron-demo init: static: is not a folder\n"
 
 
-@pytest.mark.parametrize("argv", [["--help"], ["up", "--help"], ["init", "--help"], ["--version"]])
+@pytest.mark.parametrize(
+    "argv", [["--help"], ["up", "--help"], ["init", "--help"], ["check", "--help"], ["--version"]]
+)
 def test_help_needs_no_heavy_imports(argv: list[str]) -> None:
     """Help and version answer without rich, YAML or a web server."""
     code = (

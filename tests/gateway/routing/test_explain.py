@@ -196,8 +196,8 @@ def test_what_becomes_of_a_request(request_: dict[str, object], end: str) -> Non
         (
             {"target": "/other"},
             (
-                '  - route "shop.example/" of spec.virtualHosts[0], which is 404 for all that its handlers do '
-                "not take"
+                '  - route "shop.example/" of spec.virtualHosts[0], which is 404 for all that its handlers '
+                "do not take"
             ),
         ),
         (
