@@ -364,14 +364,13 @@ def _parameters(
 def _unreachable(handler: ReverseProxyHandler, index: int) -> Iterator[Problem]:
     """A load balancer whose every path one above it takes, whatever else the request has."""
     spec = handler.spec.load_balancers[index]
+    wanted = set(spec.all_path_matchers)
+    if not wanted:
+        return  # which is told of already
     for before, other in enumerate(handler.spec.load_balancers[:index]):
-        if (
-            _asks_no_more(other, spec)
-            and spec.all_path_matchers
-            and all(
-                any(_covers(wide, narrow) for wide in other.all_path_matchers)
-                for narrow in spec.all_path_matchers
-            )
+        taken = set(other.all_path_matchers)
+        if _asks_no_more(other, spec) and all(
+            any(_covers(wide, narrow) for wide in taken) for narrow in wanted
         ):
             words = f"spec.loadBalancers[{before}] above takes every request that this one would"
             yield _warning(handler, spec.where, (), words, "unreachable")
