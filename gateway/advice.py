@@ -5,6 +5,7 @@ makes of it, and so does this gateway (core-v1 has the facts).  The `rule` of a 
 `docs/compatibility.md`.
 """
 
+import contextlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -34,6 +35,7 @@ from gateway.config.resources import (
 )
 from gateway.routing import Routes
 from gateway.routing.mux import Kind, PathPattern
+from gateway.routing.patterns import PatternError, RegularExpression
 
 _STARVING: Final = 100
 """An upstream that gets less than one in so many requests is told of."""
@@ -45,6 +47,7 @@ _PROMOTED: Final = {
 }
 """Fields that Go takes out of a request's headers, and what to do instead."""
 
+_GLOBS: Final = (MatchType.Path, MatchType.FilePath)
 _HASHING: Final = (LBAlgorithm.RingHash, LBAlgorithm.Maglev, LBAlgorithm.DirectHash)
 
 
@@ -85,6 +88,8 @@ def _mounts(config: Config, routes: Sequence[Routes], handler: ReverseProxyHandl
 
 
 def _about_proxy(handler: ReverseProxyHandler, mounts: Sequence[_Mount]) -> Iterator[Problem]:
+    for pattern in handler.spec.patterns:
+        yield from _no_wildcards(handler, handler.spec.where, "patterns", pattern)
     for index, spec in enumerate(handler.spec.load_balancers):
         yield from _path_matchers(handler, spec, mounts)
         yield from _methods(handler, spec, mounts)
@@ -93,6 +98,7 @@ def _about_proxy(handler: ReverseProxyHandler, mounts: Sequence[_Mount]) -> Iter
         yield from _upstreams(handler, spec, mounts)
         yield from _hasher(handler, spec)
         yield from _hosts(handler, spec, mounts)
+        yield from _host_case(handler, spec.where, spec.hosts)
 
 
 def _about(config: Config, resource: Resource) -> Iterator[Problem]:
@@ -104,8 +110,14 @@ def _about(config: Config, resource: Resource) -> Iterator[Problem]:
         case HTTPServer():
             yield from _unused_settings(resource)
             yield from _virtual_hosts(config, resource)
+            for host in resource.spec.virtual_hosts:
+                yield from _host_case(resource, host.where, host.hosts)
+                yield from _no_wildcards(resource, host.where, "pattern", host.pattern)
+                for mounted in host.handlers:
+                    yield from _no_wildcards(resource, mounted.where, "pattern", mounted.pattern)
         case HTTPHandler():
             yield from _lost_pattern(config, resource)
+            yield from _no_wildcards(resource, resource.spec.where, "pattern", resource.spec.pattern)
         case ErrorHandler():
             yield from _error_messages(resource)
 
@@ -165,6 +177,30 @@ def _virtual_hosts(config: Config, server: HTTPServer) -> Iterator[Problem]:
                 yield _warning(server, host.where, ("methods",), words, "no-methods")
 
 
+def _host_case(resource: Resource, where: Where, hosts: Sequence[str]) -> Iterator[Problem]:
+    """Hosts are compared as they are written."""
+    for host in hosts:
+        if host != host.lower():
+            words = (
+                "hosts are compared letter by letter, and browsers send small ones; write "
+                f"{quoted(host.lower())}"
+            )
+            yield _warning(resource, where, ("hosts",), words, "host-case")
+
+
+def _no_wildcards(resource: Resource, where: Where, attribute: str, pattern: str) -> Iterator[Problem]:
+    """What other routers take for wildcards."""
+    for segment in pattern.split("/"):
+        if segment.startswith(":") and segment[1:]:
+            right = f'a wildcard is written "{{{segment[1:]}}}"'
+        elif segment in ("*", "**"):
+            right = 'one segment is written "{name}", and all that follows "{rest...}"'
+        else:
+            continue
+        words = f"{quoted(segment)} is matched as it is written; {right}"
+        yield _warning(resource, where, (attribute,), words, "no-wildcard")
+
+
 def _lost_pattern(config: Config, handler: HTTPHandler) -> Iterator[Problem]:
     """An HTTPHandler's pattern goes before its handler's own; where there are none, it is lost."""
     inner = config.handler(handler.spec.handler)
@@ -195,32 +231,75 @@ def _path_matchers(
         )
         yield _warning(handler, spec.where, (), words, "no-path-matcher")
     for matcher in spec.all_path_matchers:
-        match = quoted(matcher.match)
-        comparing = matcher.match_type in (MatchType.Exact, MatchType.Prefix) and not matcher.trim_prefix
-        if "match_type" not in matcher.where.values and not matcher.match:
-            words = "neither match nor matchType is given, so no path matches"
-            yield _warning(handler, matcher.where, (), words, "never-matches")
-        elif comparing and matcher.match and not matcher.match.startswith("/"):
-            words = f'every path begins with "/", so none matches; write {quoted("/" + matcher.match)}'
-            yield _warning(handler, matcher.where, ("match",), words, "never-matches")
-        elif comparing and not any(_meets(each.pattern, matcher) for each in mounts):
-            patterns = ", ".join(sorted({quoted(str(each.pattern)) for each in mounts}))
+        yield from _paths(handler, matcher, mounts)
+        yield from _rewrite(handler, matcher)
+
+
+def _paths(
+    handler: ReverseProxyHandler, matcher: PathMatcherSpec, mounts: Sequence[_Mount]
+) -> Iterator[Problem]:
+    """The first reason why `matcher` takes less than it seems to."""
+    given = "match_type" in matcher.where.values
+    name = matcher.match_type.name
+    comparing = matcher.match_type in (MatchType.Exact, MatchType.Prefix) and not matcher.trim_prefix
+    attributes: tuple[str, ...] = ("match",)
+    if not given and not matcher.match:
+        words, rule = "neither match nor matchType is given, so no path matches", "never-matches"
+        attributes = ()
+    elif comparing and matcher.match.startswith("^"):
+        words, rule = f"{name} knows no regular expressions; write matchType: Regex", "never-matches"
+        attributes = ("match_type", "match")
+    elif comparing and "*" in matcher.match:
+        words = f'to {name} "*" is a character like any other; write {_without_star(matcher)}'
+        rule = "no-wildcard"
+    elif matcher.match_type in _GLOBS and "**" in matcher.match:
+        words = f'"**" is no more than "*", which does not go beyond a "/"; write {_without_star(matcher)}'
+        rule = "no-wildcard"
+    elif comparing and matcher.match and not matcher.match.startswith("/"):
+        words = f'every path begins with "/", so none matches; write {quoted("/" + matcher.match)}'
+        rule = "never-matches"
+    elif comparing and not any(_meets(each.pattern, matcher) for each in mounts):
+        patterns = ", ".join(sorted({quoted(str(each.pattern)) for each in mounts}))
+        words = (
+            f"no request with such a path comes here, for this handler is mounted at {patterns}; paths "
+            "are compared as a whole, with what the routes match"
+        )
+        rule = "unreachable"
+    elif not given:
+        words = (
+            f"matchType is not given, which means Exact: only the path {quoted(matcher.match)} itself "
+            "matches; for all paths that begin with it write matchType: Prefix"
+        )
+        rule = "absent-match-type"
+    else:
+        return
+    yield _warning(handler, matcher.where, attributes, words, rule)
+
+
+def _rewrite(handler: ReverseProxyHandler, matcher: PathMatcherSpec) -> Iterator[Problem]:
+    """A rewrite without effect, or with groups that are always empty."""
+    if not matcher.rewrite:
+        return
+    if matcher.match_type not in _REGEXES:
+        words = f"rewrite has an effect with Regex and RegexPOSIX alone, not with {matcher.match_type.name}"
+        yield _warning(handler, matcher.where, ("rewrite",), words, "no-effect")
+        return
+    with contextlib.suppress(PatternError):  # told elsewhere
+        expression = RegularExpression(matcher.match, posix=matcher.match_type is MatchType.RegexPOSIX)
+        for group in expression.unknown_groups(matcher.rewrite):
             words = (
-                f"no request with such a path comes here, for this handler is mounted at {patterns}; paths "
-                "are compared as a whole, with what the routes match"
+                f"{quoted(group)} is always empty, for match has no such group; a name goes as far as there "
+                "are letters, digits and underscores"
             )
-            yield _warning(handler, matcher.where, ("match",), words, "unreachable")
-        elif "match_type" not in matcher.where.values:
-            words = (
-                f"matchType is not given, which means Exact: only the path {match} itself matches; for all "
-                "paths that begin with it write matchType: Prefix"
-            )
-            yield _warning(handler, matcher.where, ("match",), words, "absent-match-type")
-        if matcher.rewrite and matcher.match_type not in _REGEXES:
-            words = (
-                f"rewrite has an effect with Regex and RegexPOSIX alone, not with {matcher.match_type.name}"
-            )
-            yield _warning(handler, matcher.where, ("rewrite",), words, "no-effect")
+            yield _warning(handler, matcher.where, ("rewrite",), words, "unknown-group")
+
+
+def _without_star(matcher: PathMatcherSpec) -> str:
+    """What `matcher`, in which there is a "*", was probably meant to be."""
+    before, _, after = matcher.match.partition("*")
+    if after.strip("*"):
+        return "matchType: Regex, with .* for any text"
+    return f"match: {quoted(before)}, matchType: Prefix"
 
 
 def _meets(pattern: PathPattern, matcher: PathMatcherSpec) -> bool:
@@ -285,14 +364,13 @@ def _parameters(
 def _unreachable(handler: ReverseProxyHandler, index: int) -> Iterator[Problem]:
     """A load balancer whose every path one above it takes, whatever else the request has."""
     spec = handler.spec.load_balancers[index]
+    wanted = set(spec.all_path_matchers)
+    if not wanted:
+        return  # which is told of already
     for before, other in enumerate(handler.spec.load_balancers[:index]):
-        if (
-            _asks_no_more(other, spec)
-            and spec.all_path_matchers
-            and all(
-                any(_covers(wide, narrow) for wide in other.all_path_matchers)
-                for narrow in spec.all_path_matchers
-            )
+        taken = set(other.all_path_matchers)
+        if _asks_no_more(other, spec) and all(
+            any(_covers(wide, narrow) for wide in taken) for narrow in wanted
         ):
             words = f"spec.loadBalancers[{before}] above takes every request that this one would"
             yield _warning(handler, spec.where, (), words, "unreachable")

@@ -18,7 +18,7 @@ from gateway.routing.mux import Match
 from gateway.routing.proxying import LoadBalancer, Request
 from gateway.routing.router import Forward, Redirect, Refused, RequestHead, Router, request_of
 from gateway.routing.routes import Route, Routes
-from gateway.routing.target import InvalidTargetError, RequestTarget, parse_target
+from gateway.routing.target import RequestTarget, parse_target
 from gateway.websocket.handshake import refusal, upgrading, wants_websocket
 
 Outcome = Literal["yes", "no", "end", ""]
@@ -38,11 +38,10 @@ def explain(server: HTTPServer, routes: Routes, head: RequestHead, client: tuple
     """The way of the request with this `head` through `server`; `client` is who sends it."""
     steps: list[Step] = []
     decision = Router(routes).decide(head)
-    try:
+    if not (
+        isinstance(decision, Refused) and decision.status == HTTPStatus.BAD_REQUEST
+    ):  # which no route sees
         target = parse_target(head.target)
-    except InvalidTargetError:
-        target = None
-    if target is not None:
         host = head.host if target.authority is None else target.authority
         steps += _routes(routes, head, target, host)
     match decision:
@@ -139,7 +138,7 @@ def _chosen(balancer: LoadBalancer) -> str:
     if spec.lb_algorithm not in (LBAlgorithm.RoundRobin, LBAlgorithm.Random):
         hasher = spec.hasher
         source = "ClientAddr" if hasher is None else f"{hasher.hash_source.name} {hasher.key}".strip()
-        how = f"{how} by {quoted(source, marks='')}"
+        how = f"{how} of {quoted(source, marks='')}"
     return f"one of {urls} by {how}"
 
 

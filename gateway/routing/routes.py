@@ -139,7 +139,10 @@ class _Builder:
                 "take; put the handlers of one host into one virtual host"
             )
             return f"this route is never reached: {what}"
-        return f"{error} (the other one is at {other.place})"
+        return (
+            f"{error}; the other one is at {other.place}, and what differs by method, host or header is for "
+            "the load balancers of one handler"
+        )
 
     def _tell(self, part: "_Part", words: str) -> None:
         where = part.where

@@ -72,8 +72,8 @@ def with_server(right: str, wrong: str) -> str:
 
 
 UNUSED: Final = "---\napiVersion: core/v1\nkind: HTTPServer\nmetadata: {name: b}\n"
-RUNNER: Final = "    - {apiVersion: core/v1, kind: HTTPServer, name: b}\n"
 CERT: Final = "certKeyPairs: [{certFile: a, keyFile: b}]"
+RUNNER: Final = "    - {apiVersion: core/v1, kind: HTTPServer, name: b}\n"
 HEADER: Final = "headerMatchers: [{key: X, patterns: [a]}], "
 
 
@@ -282,6 +282,113 @@ WARNED: Final = (
         (
             "24:65: ReverseProxyHandler *: spec.loadBalancers[0].pathMatcher.rewrite: rewrite has an "
             "effect with Regex and RegexPOSIX alone, not with Prefix"
+        ),
+    ),
+    (
+        with_server("    - handlers", "    - hosts: [A.Example]\n      handlers"),
+        "host-case",
+        "[A.Example]",
+        (
+            "13:14: HTTPServer *: spec.virtualHosts[0].hosts: hosts are compared letter by letter, and "
+            'browsers send small ones; write "a.example"'
+        ),
+    ),
+    (
+        balancer("hosts: [A.Example, 'a.example:8080']"),
+        "host-case",
+        "[A.Example,",
+        (
+            "24:15: ReverseProxyHandler *: spec.loadBalancers[0].hosts: hosts are compared letter by "
+            'letter, and browsers send small ones; write "a.example"'
+        ),
+    ),
+    (
+        with_server("        - handler", "        - pattern: /users/:id\n          handler"),
+        "no-wildcard",
+        "/users/:id",
+        (
+            '14:20: HTTPServer *: spec.virtualHosts[0].handlers[0].pattern: ":id" is matched as it is '
+            'written; a wildcard is written "{id}"'
+        ),
+    ),
+    (
+        with_server("    - handlers", "    - pattern: /api/*\n      handlers"),
+        "no-wildcard",
+        "/api/*",
+        (
+            '13:16: HTTPServer *: spec.virtualHosts[0].pattern: "*" is matched as it is written; one '
+            'segment is written "{name}", and all that follows "{rest...}"'
+        ),
+    ),
+    (
+        proxy(f"{{{EVERYTHING}, {UPSTREAM}}}", patterns="/a/**"),
+        "no-wildcard",
+        "[/a/**]",
+        (
+            '22:13: ReverseProxyHandler *: spec.patterns: "**" is matched as it is written; one segment'
+            ' is written "{name}", and all that follows "{rest...}"'
+        ),
+    ),
+    (
+        wrapped("/:x", "/a"),
+        "no-wildcard",
+        "'/:x',",
+        ('31:17: HTTPHandler *: spec.pattern: ":x" is matched as it is written; a wildcard is written "{x}"'),
+    ),
+    (
+        matching("match: ^/api, matchType: Prefix"),
+        "never-matches",
+        "Prefix},",
+        (
+            "24:47: ReverseProxyHandler *: spec.loadBalancers[0].pathMatcher.matchType: Prefix knows no"
+            " regular expressions; write matchType: Regex"
+        ),
+    ),
+    (
+        matching("match: /api/*, matchType: Prefix"),
+        "no-wildcard",
+        "/api/*,",
+        (
+            '24:29: ReverseProxyHandler *: spec.loadBalancers[0].pathMatcher.match: to Prefix "*" is a '
+            'character like any other; write match: "/api/", matchType: Prefix'
+        ),
+    ),
+    (
+        matching("match: /api/**, matchType: Path"),
+        "no-wildcard",
+        "/api/**,",
+        (
+            '24:29: ReverseProxyHandler *: spec.loadBalancers[0].pathMatcher.match: "**" is no more '
+            'than "*", which does not go beyond a "/"; write match: "/api/", matchType: Prefix'
+        ),
+    ),
+    (
+        matching("match: /api/**/x, matchType: Path"),
+        "no-wildcard",
+        "/api/**/x,",
+        (
+            '24:29: ReverseProxyHandler *: spec.loadBalancers[0].pathMatcher.match: "**" is no more '
+            'than "*", which does not go beyond a "/"; write matchType: Regex, with .* for any text'
+        ),
+    ),
+    (
+        matching("match: ^/a/(.*), matchType: Regex, rewrite: /b/$2"),
+        "unknown-group",
+        "/b/$2},",
+        (
+            '24:66: ReverseProxyHandler *: spec.loadBalancers[0].pathMatcher.rewrite: "$2" is always '
+            "empty, for match has no such group; a name goes as far as there are letters, digits and "
+            "underscores"
+        ),
+    ),
+    (
+        matching("match: ^/a/(.*), matchType: RegexPOSIX, rewrite: /b/$1_x"),
+        "unknown-group",
+        "/b/$1_x},",
+        (
+            '24:71: ReverseProxyHandler *: spec.loadBalancers[0].pathMatcher.rewrite: "$1_x" is always '
+            "empty, for match has no such group; a name goes as far as there are letters, digits and "
+            "underscores"
         ),
     ),
     (
@@ -591,6 +698,10 @@ def test_what_surprises_is_told(content: str, rule: str, token: str, words: str)
         matching("match: /api, matchType: Exact", "pattern: /api"),
         matching("match: /api/7/x, matchType: Exact", "pattern: '/api/{id}/x'"),
         matching("match: /users, matchType: Prefix, trimPrefix: /api", "pattern: /api/"),
+        matching("match: /api/*, matchType: Path"),
+        matching("match: /api/.*, matchType: Regex"),
+        matching("match: '/a/(?P<n>.*)', matchType: Regex, rewrite: /b/$n/$1/$$x"),
+        with_server("        - handler", "        - pattern: /a:b/{c}/x*\n          handler"),
         # Parameters that are there.
         balancer("headerMatchers: [{key: X, patterns: [a]}], queryMatchers: [{key: Host, patterns: [a]}]"),
         balancer("pathParamMatchers: [{key: id, patterns: [a]}]"),

@@ -264,16 +264,18 @@ NEVER = (
             [f"{{handlers: [{entry('/a')}, {entry('/a')}]}}"],
             (
                 "config.yaml:12:120: HTTPServer default/default: spec.virtualHosts[0].handlers[1].pattern: "
-                '"/a" is routed twice; a pattern has one route (the other one is at '
-                "spec.virtualHosts[0].handlers[0])"
+                '"/a" is routed twice; a pattern has one route; the other one is at '
+                "spec.virtualHosts[0].handlers[0], and what differs by method, host or header is for the "
+                "load balancers of one handler"
             ),
         ),
         (
             [f"{{pattern: /v, handlers: [{entry('/a')}]}}", f"{{handlers: [{entry('/v/a')}]}}"],
             (
                 "config.yaml:13:29: HTTPServer default/default: spec.virtualHosts[1].handlers[0].pattern: "
-                '"/v/a" is routed twice; a pattern has one route (the other one is at '
-                "spec.virtualHosts[0].handlers[0])"
+                '"/v/a" is routed twice; a pattern has one route; the other one is at '
+                "spec.virtualHosts[0].handlers[0], and what differs by method, host or header is for the "
+                "load balancers of one handler"
             ),
         ),
         (
@@ -281,16 +283,18 @@ NEVER = (
             (
                 "config.yaml:12:124: HTTPServer default/default: spec.virtualHosts[0].handlers[1].pattern: "
                 '"/a/{b}" and "/{a}/b" both match "/a/b", and neither is more specific than the other; write '
-                "one that matches only a part of what the other does (the other one is at "
-                "spec.virtualHosts[0].handlers[0])"
+                "one that matches only a part of what the other does; the other one is at "
+                "spec.virtualHosts[0].handlers[0], and what differs by method, host or header is for the "
+                "load balancers of one handler"
             ),
         ),
         (
             [f"{{pattern: /v, handlers: [{entry()}, {entry()}]}}"],
             (
                 "config.yaml:12:108: HTTPServer default/default: spec.virtualHosts[0].handlers[1]: "
-                '"/v" is routed twice; a pattern has one route (the other one is at '
-                "spec.virtualHosts[0].handlers[0])"
+                '"/v" is routed twice; a pattern has one route; the other one is at '
+                "spec.virtualHosts[0].handlers[0], and what differs by method, host or header is for the "
+                "load balancers of one handler"
             ),
         ),
     ],
