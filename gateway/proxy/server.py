@@ -22,7 +22,7 @@ from gateway.headers import Secrets
 from gateway.loading import Loaded, Loading, Site
 from gateway.proxy.handler import Proxy
 from gateway.proxy.listen import ListenError
-from gateway.proxy.listener import Key, Listener, key_of
+from gateway.proxy.listener import Key, Listener, key_of, port_of
 from gateway.proxy.log import EventLog
 
 _FLUSH: Final = 0.5
@@ -123,7 +123,10 @@ class Gateway:
         # Those that retired at the last change may have had clients who were still coming in.
         self._retired = [listener for listener in self._retired if listener.connected]
         sites = {key_of(site): site for site in loaded.sites}
-        opened = await self._open([site for key, site in sites.items() if key not in self._listeners])
+        opened = await self._open_beside(
+            [site for key, site in sites.items() if key not in self._listeners],
+            [listener for key, listener in self._listeners.items() if key not in sites],
+        )
         self._loaded = loaded
         before = self._listeners
         # Each of them is in one of the two, whenever a stop comes between.
@@ -145,6 +148,27 @@ class Gateway:
                 listener.let_go()
             else:
                 listener.follow(site)
+
+    async def _open_beside(self, sites: Sequence[Site], going: Sequence[Listener]) -> dict[Key, Listener]:
+        """`_open`, where the listeners that are `going` may have a port that is wanted (:80, localhost:80).
+
+        Such a port cannot be had twice: for a moment, nobody listens there.
+        """
+        try:
+            return await self._open(sites)
+        except ListenError:
+            wanted = {port_of(site) for site in sites} - {None}
+            in_the_way = [listener for listener in going if port_of(listener.site) in wanted]
+            if not in_the_way:
+                raise
+            for listener in in_the_way:
+                listener.close()
+            try:
+                return await self._open(sites)
+            except ListenError:
+                for listener in in_the_way:
+                    await listener.reopen()
+                raise
 
     async def _open(self, sites: Sequence[Site]) -> dict[Key, Listener]:
         """Bind the addresses of `sites`, all of them.  Raises ListenError, and keeps none then."""
