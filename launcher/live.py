@@ -30,7 +30,7 @@ from launcher.events import ChildState, Ready, Summary
 from launcher.filter import Filter, FilterError, parse
 from launcher.footer import Look, footer
 from launcher.keys import ENTER, ESCAPE, Editor
-from launcher.kit import GATEWAY, Kit
+from launcher.kit import Kit
 from launcher.output import Output
 from launcher.printers import FLUSH, Action, Own
 from launcher.screen import Screen
@@ -96,7 +96,8 @@ class LivePrinter:
             return
         self._add((event, session.path_of(event)))
         for problem in event.problems if isinstance(event, Reload) else ():
-            self.said(GATEWAY, problem)
+            for line in view.wrong(problem, self._size().columns - 1):
+                self._add(line)
 
     def own(self, session: Session, event: Own) -> None:
         """Show the banner and the summary; a child's state is in the footer."""

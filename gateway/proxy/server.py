@@ -95,23 +95,25 @@ class Gateway:
             await self._wanted.wait()
             self._wanted.clear()
             try:
-                loading = await asyncio.to_thread(self._load)
-            except Exception as error:  # noqa: BLE001 - a bug in one load ends that load alone
+                await self._take(await asyncio.to_thread(self._load))
+            except Exception as error:  # noqa: BLE001 - a bug in one reload ends that reload alone
                 self._tell(ok=False, problems=(f"a fault of the gateway: {type(error).__name__}: {error}",))
-                continue
-            problems = tuple(map(str, loading.problems))
-            if loading.loaded is None:
-                self._tell(ok=False, problems=problems)
-            elif not loading.loaded.sites:
-                self._tell(ok=False, problems=("the config starts no server", *problems))
+
+    async def _take(self, loading: Loading) -> None:
+        """Serve what has been loaded, if it can be served, and tell."""
+        problems = tuple(map(str, loading.problems))
+        if loading.loaded is None:
+            self._tell(ok=False, problems=problems)
+        elif not loading.loaded.sites:
+            self._tell(ok=False, problems=("the config starts no server", *problems))
+        else:
+            before = self._loaded.config
+            try:
+                await self._change_to(loading.loaded)
+            except ListenError as error:
+                self._tell(ok=False, problems=(str(error), *problems))
             else:
-                before = self._loaded.config
-                try:
-                    await self._change_to(loading.loaded)
-                except ListenError as error:
-                    self._tell(ok=False, problems=(str(error), *problems))
-                else:
-                    self._tell(ok=True, changes=_changes(before, loading.loaded.config), problems=problems)
+                self._tell(ok=True, changes=_changes(before, loading.loaded.config), problems=problems)
 
     def _tell(self, *, ok: bool, changes: tuple[str, ...] = (), problems: tuple[str, ...] = ()) -> None:
         self._log.put(
