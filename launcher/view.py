@@ -1,14 +1,14 @@
 """Session → what rich draws; pure.
 
 Rules
-    * One record, one line: a line is cut where the terminal ends (`…`), never wrapped.  Width is counted in
-      cells, so wide characters and emoji end where they seem to end.
+    * One record, one line: a line is cut where the terminal ends (`…`), never wrapped; only what is wrong
+      with a config that was reloaded is folded.  Width is counted in cells, so wide characters and emoji end
+      where they seem to end.
     * All words about records come from `gateway.text`, escaped; nothing here is read as markup.
     * Meaning never hangs on colour alone: directions differ by arrow and place, states by sign and word.
     * Colours have enough contrast on black and on white (3:1 and more); no background is taken for granted.
 """
 
-import textwrap
 from collections.abc import Sequence
 from typing import Final
 
@@ -114,10 +114,9 @@ def said_by(child: str, line: str, width: int) -> Text:
     return cut(Text.assemble((f"{child}: ", WARN), escape(line)), width)
 
 
-def below(text: str, width: int) -> list[Text]:
-    """Draw what belongs to the line above and is too important to be cut."""
-    indent = " " * 10
-    return [Text(f"{indent}{line}") for line in textwrap.wrap(escape(text), max(20, width - len(indent)))]
+def wrong(problem: str, width: int) -> list[Text]:
+    """Draw a problem of a reload below its record: whole, since it leads to the cure."""
+    return _folded(Text(f"          {escape(problem)}", style=WARN), width)
 
 
 def banner(kit: Kit, session: Session, version: str, width: int) -> list[Text]:
@@ -179,7 +178,7 @@ def _fact(name: str, value: str, style: str = "") -> Text:
 
 
 def _folded(text: Text, width: int) -> list[Text]:
-    """Fold a line of the banner at spaces; what follows stands under the words."""
+    """Fold a line at spaces; what follows stands under the words."""
     if text.cell_len <= width:
         return [text]
     indent = 14
@@ -187,7 +186,7 @@ def _folded(text: Text, width: int) -> list[Text]:
     if at <= indent:
         return [cut(text, width)]
     head, rest = text.divide([at])
-    rest = Text(" " * (indent - 1)) + rest
+    rest = Text(" " * (indent - 1), style=text.style) + rest
     return [head, *_folded(rest, width)]
 
 

@@ -60,7 +60,7 @@ class Door:
         """The sockets for which the loop does not accept by itself."""
         self._tasks: set[asyncio.Task[None]] = set()
 
-    def rule(
+    async def open(
         self,
         config: ListenConfig | None,
         tls: ssl.SSLContext | None,
@@ -68,27 +68,21 @@ class Door:
         handshake: float | None,
         factory: Factory,
     ) -> None:
-        """Say who is let in, from the next connection on; each gets a protocol of `factory`.
+        """Let connections in; each gets a protocol of `factory`.  Once more where the rules have changed.
 
         `handshake` is how many seconds a TLS handshake may take; None: as long as the loop lets it.
         """
         listen = config or ListenConfig()
+        looks = bool(listen.networks or listen.connection_limit > 0 or tls is not None)
+        if looks:
+            await self._leave_to_us()
         self._networks = [parse_network(each) for each in listen.networks]
         self._limit = listen.connection_limit
         self._room.set()
         self.tls = tls
         self._handshake = handshake
         self._factory = factory
-
-    async def open(self) -> None:
-        """Let connections in by the rules; once more where they have changed."""
-        loop = asyncio.get_running_loop()
-        looks = bool(self._networks or self._limit > 0 or self.tls is not None)
-        if looks:
-            for server in self._servers:
-                server.close()
-            self._servers.clear()
-        elif self._servers:
+        if self._servers:
             return
         for sock in self._sockets:
             if sock in self._looked_at:
@@ -99,8 +93,24 @@ class Door:
                 self._hold(self._accept(sock), f"accept {sock.getsockname()}")
             else:
                 # The loop closes what it is given.
-                server = await loop.create_server(self._protocol, sock=sock.dup(), backlog=BACKLOG)
+                server = await asyncio.get_running_loop().create_server(
+                    self._protocol, sock=sock.dup(), backlog=BACKLOG
+                )
                 self._servers.append(server)
+
+    async def _leave_to_us(self) -> None:
+        """Let the loop accept no more connections by itself."""
+        loop = asyncio.get_running_loop()
+        for server in self._servers:
+            with suppress(NotImplementedError):  # asyncio's loop on Windows
+                for sock in server.sockets:
+                    loop.remove_reader(sock.fileno())
+        for _ in range(2):
+            # What asyncio's loop has accepted and not yet let in would not survive the end of its server.
+            await asyncio.sleep(0)
+        for server in self._servers:
+            server.close()
+        self._servers.clear()
 
     def close(self) -> None:
         """Let nobody in any more, and send away who is still at the door."""
@@ -108,6 +118,8 @@ class Door:
             server.close()
         for task in self._tasks:
             task.cancel()
+        self._servers.clear()
+        self._looked_at.clear()
 
     def _protocol(self) -> asyncio.Protocol:
         return self._factory()

@@ -36,6 +36,11 @@ def key_of(site: Site) -> Key:
     return address, site.server.label if chosen else ""
 
 
+def port_of(site: Site) -> int | None:
+    """The port that `site` wants; None where any will do, or there are none."""
+    return parse_addr(site.server.spec.address).port or None
+
+
 class Listener:
     """One HTTPServer and the sockets it listens on."""
 
@@ -59,10 +64,9 @@ class Listener:
     async def start(self) -> None:
         """Accept connections, from now on in the place of a predecessor, and say so."""
         config = self.site.server.spec.http_config
-        self._door.rule(
+        await self._door.open(
             config.listen_config, self.site.tls, handshake=Limits.of(config).head, factory=self._web_server
         )
-        await self._door.open()
         addr, url = where(self._sockets[0], self._scheme)
         self._proxy.log.put(lambda time, t_ns: Listening(time=time, t_ns=t_ns, addr=addr, url=url))
 
@@ -95,6 +99,12 @@ class Listener:
         """Accept no more connections, and give the address up."""
         self._door.close()
         close(self._sockets, key_of(self.site)[0])
+
+    async def reopen(self) -> None:
+        """Take the address back that has been given up.  Raises ListenError."""
+        listen = self.site.server.spec.http_config.listen_config or ListenConfig()
+        self._sockets += await bind(parse_addr(self.site.server.spec.address), listen.keep_alive_config)
+        await self.start()
 
     @property
     def tunnels(self) -> int:

@@ -22,7 +22,7 @@ from gateway.headers import Secrets
 from gateway.loading import Loaded, Loading, Site
 from gateway.proxy.handler import Proxy
 from gateway.proxy.listen import ListenError
-from gateway.proxy.listener import Key, Listener, key_of
+from gateway.proxy.listener import Key, Listener, key_of, port_of
 from gateway.proxy.log import EventLog
 
 _FLUSH: Final = 0.5
@@ -95,23 +95,25 @@ class Gateway:
             await self._wanted.wait()
             self._wanted.clear()
             try:
-                loading = await asyncio.to_thread(self._load)
-            except Exception as error:  # noqa: BLE001 - a bug in one load ends that load alone
+                await self._take(await asyncio.to_thread(self._load))
+            except Exception as error:  # noqa: BLE001 - a bug in one reload ends that reload alone
                 self._tell(ok=False, problems=(f"a fault of the gateway: {type(error).__name__}: {error}",))
-                continue
-            problems = tuple(map(str, loading.problems))
-            if loading.loaded is None:
-                self._tell(ok=False, problems=problems)
-            elif not loading.loaded.sites:
-                self._tell(ok=False, problems=("the config starts no server", *problems))
+
+    async def _take(self, loading: Loading) -> None:
+        """Serve what has been loaded, if it can be served, and tell."""
+        problems = tuple(map(str, loading.problems))
+        if loading.loaded is None:
+            self._tell(ok=False, problems=problems)
+        elif not loading.loaded.sites:
+            self._tell(ok=False, problems=("the config starts no server", *problems))
+        else:
+            before = self._loaded.config
+            try:
+                await self._change_to(loading.loaded)
+            except ListenError as error:
+                self._tell(ok=False, problems=(str(error), *problems))
             else:
-                before = self._loaded.config
-                try:
-                    await self._change_to(loading.loaded)
-                except ListenError as error:
-                    self._tell(ok=False, problems=(str(error), *problems))
-                else:
-                    self._tell(ok=True, changes=_changes(before, loading.loaded.config), problems=problems)
+                self._tell(ok=True, changes=_changes(before, loading.loaded.config), problems=problems)
 
     def _tell(self, *, ok: bool, changes: tuple[str, ...] = (), problems: tuple[str, ...] = ()) -> None:
         self._log.put(
@@ -123,7 +125,10 @@ class Gateway:
         # Those that retired at the last change may have had clients who were still coming in.
         self._retired = [listener for listener in self._retired if listener.connected]
         sites = {key_of(site): site for site in loaded.sites}
-        opened = await self._open([site for key, site in sites.items() if key not in self._listeners])
+        opened = await self._open_beside(
+            [site for key, site in sites.items() if key not in self._listeners],
+            [listener for key, listener in self._listeners.items() if key not in sites],
+        )
         self._loaded = loaded
         before = self._listeners
         # Each of them is in one of the two, whenever a stop comes between.
@@ -145,6 +150,27 @@ class Gateway:
                 listener.let_go()
             else:
                 listener.follow(site)
+
+    async def _open_beside(self, sites: Sequence[Site], going: Sequence[Listener]) -> dict[Key, Listener]:
+        """`_open`, where the listeners that are `going` may have a port that is wanted (:80, localhost:80).
+
+        Such a port cannot be had twice: for a moment, nobody listens there.
+        """
+        try:
+            return await self._open(sites)
+        except ListenError:
+            wanted = {port_of(site) for site in sites} - {None}
+            in_the_way = [listener for listener in going if port_of(listener.site) in wanted]
+            if not in_the_way:
+                raise
+            for listener in in_the_way:
+                listener.close()
+            try:
+                return await self._open(sites)
+            except ListenError:
+                for listener in in_the_way:
+                    await listener.reopen()
+                raise
 
     async def _open(self, sites: Sequence[Site]) -> dict[Key, Listener]:
         """Bind the addresses of `sites`, all of them.  Raises ListenError, and keeps none then."""

@@ -1,3 +1,4 @@
+# ruff: noqa: ASYNC240 - the files are small, and nobody else waits for this loop
 """Watching files: every way in which editors write them is told, once, and only once it has settled."""
 
 import asyncio

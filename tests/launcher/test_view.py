@@ -192,3 +192,12 @@ def test_the_summary_is_exact() -> None:
 def test_what_a_child_says_is_escaped() -> None:
     """A child's words may quote what came over the network."""
     assert view.said_by("gateway", "bad \x1b[2J", 80).plain == r"gateway: bad \x1b[2J"
+
+
+def test_a_problem_of_a_reload_is_whole() -> None:
+    """It is folded at spaces, and escaped."""
+    told = "config.yaml:34:3: spec.loadBalancer: unknown field; did you mean loadBalancers? \x1b[2J"
+    lines = [line.plain for line in view.wrong(told, 40)]
+    assert all(len(line) <= 40 for line in lines)
+    assert len(lines) > 2
+    assert " ".join(line.strip() for line in lines) == told.replace("\x1b", r"\x1b")

@@ -1,12 +1,13 @@
 """Gateways whose config changes: configs of several servers, upstreams with names, clients that stay."""
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from aiohttp import web
 
-from tests.servers import Peer
+from tests.servers import PATIENCE, Peer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +59,7 @@ spec:
 async def named(name: str) -> AsyncIterator[str]:
     """An upstream that answers every request with its name, and every WebSocket with an echo: its url."""
 
-    async def answer(request: web.Request) -> web.StreamResponse:
+    async def answer(request: web.BaseRequest) -> web.StreamResponse:
         if "Upgrade" not in request.headers:
             return web.Response(text=name)
         websocket = web.WebSocketResponse()
@@ -94,3 +95,10 @@ async def get_new(port: int) -> str:
     """Who answers a request over a new connection."""
     with await Peer.connect(port) as client:
         return await get(client)
+
+
+async def until(holds: Callable[[], Awaitable[bool]]) -> None:
+    """Wait until something holds of which nobody tells."""
+    async with asyncio.timeout(PATIENCE):
+        while not await holds():  # noqa: ASYNC110 - see above
+            await asyncio.sleep(0.01)

@@ -1,3 +1,4 @@
+# ruff: noqa: SIM117 - a gateway, and inside of it its clients
 """Reloads: what changes, what stays, and that nothing is lost on the way."""
 
 import asyncio
@@ -6,6 +7,7 @@ import os
 import signal
 import socket
 import ssl
+import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -17,10 +19,10 @@ from websockets.exceptions import ConnectionClosed
 
 from gateway.events import Error, Listening, Reload
 from gateway.proxy.server import Gateway
-from tests.gateway.proxy.plain import ask
-from tests.gateway.proxy.reloading import Serving, answer_to, config_for, get, get_new, named
+from tests.gateway.proxy.reloading import Serving, answer_to, config_for, get, get_new, named, until
 from tests.gateways import LOOPS, GatewayProcess, GatewayThread, Loop
-from tests.servers import Peer, reserved_port
+from tests.launcher.ptys import Pty
+from tests.servers import Peer, Upstream, reserved_port
 
 BOTH_LOOPS = pytest.mark.parametrize("loop", LOOPS)
 
@@ -310,8 +312,6 @@ async def test_another_address(one: str, two: str, loop: Loop) -> None:
 
 async def test_a_request_outlives_its_address(upstream_port: int) -> None:
     """It is answered, and then its connection ends."""
-    from tests.servers import Upstream
-
     async with Upstream(upstream_port) as upstream:
         old, url = free_port(), f"http://127.0.0.1:{upstream_port}"
         with GatewayThread(config_for(Serving(url=url, addr=f"127.0.0.1:{old}"))) as gateway:
@@ -375,6 +375,25 @@ async def test_the_other_way_to_write_the_same_port(one: str, two: str, loop: Lo
             told = await gateway.reload(config_for(Serving(url=url, addr=addr)))
             assert told.ok, told.problems
             assert await get_new(port) == ("two" if url == two else "one")
+
+
+@BOTH_LOOPS
+@pytest.mark.parametrize("http", ["{}", "{listenConfig: {connectionLimit: 50}}"])
+async def test_a_port_that_is_given_up_in_vain(one: str, two: str, http: str, loop: Loop) -> None:
+    """Where another address is taken, the gateway listens again where it did."""
+    port = free_port()
+    config = config_for(Serving(url=one, addr=f":{port}", http=http))
+    with socket.create_server(("127.0.0.1", 0)) as taken, GatewayThread(config, loop=loop) as gateway:
+        told = await gateway.reload(
+            config_for(
+                Serving(url=two, addr=f"127.0.0.1:{port}"),
+                Serving(url=two, name="second", addr=f"127.0.0.1:{taken.getsockname()[1]}"),
+            )
+        )
+        assert not told.ok
+        assert await get_new(port) == "one"
+        assert (await gateway.reload(config_for(Serving(url=two, addr=f":{port}")))).ok
+        assert await get_new(port) == "two"
 
 
 @BOTH_LOOPS
@@ -518,17 +537,22 @@ async def test_nothing_is_left_of_reloads(one: str, loop: Loop) -> None:
                 assert (await gateway.reload(config_for(*servers))).ok
                 await get(client)
         await gateway.reload(config_for(first))
-        await gateway.reload(config_for(first))
         assert await get_new(gateway.port) == "one"
-        async with asyncio.timeout(10):
-            while await gateway.call(lambda: any(each.connected for each in gateway_of(gateway)._retired)):
-                await asyncio.sleep(0.01)
-            await gateway.reload(config_for(first))
-            assert await gateway.call(lambda: list(gateway_of(gateway)._retired)) == []
-            assert len(await gateway.call(lambda: list(gateway_of(gateway)._listeners))) == 1
+        retired = gateway_of(gateway)._retired
+
+        async def over() -> bool:
+            return not await gateway.call(lambda: any(each.connected for each in retired))
+
+        await until(over)
+        await gateway.reload(config_for(first))
+        assert await gateway.call(lambda: list(gateway_of(gateway)._retired)) == []
+        assert len(await gateway.call(lambda: list(gateway_of(gateway)._listeners))) == 1
+
+        async def nothing_left() -> bool:
             gc.collect()
-            while gateway.descriptors() > descriptors or await gateway.tasks() > tasks:
-                await asyncio.sleep(0.01)
+            return gateway.descriptors() <= descriptors and len(await gateway.tasks()) <= len(tasks)
+
+        await until(nothing_left)
 
 
 @BOTH_LOOPS
@@ -568,11 +592,13 @@ async def test_those_who_asked_during_a_reload_get_another(one: str, two: str) -
             await gateway.call(runs.reload)
         gateway._next = config_for(Serving(url=two), Serving(url=two, name="last"))
         await gateway.call(runs.reload)
-        async with asyncio.timeout(10):
-            while "HTTPServer default/last is new" not in [
-                words for each in gateway.records.all(Reload) for words in each.changes
-            ]:
-                await asyncio.sleep(0.01)
+
+        async def told() -> bool:
+            return any(
+                "HTTPServer default/last is new" in each.changes for each in gateway.records.all(Reload)
+            )
+
+        await until(told)
         assert await get_new(gateway.port) == "two"
 
 
@@ -619,6 +645,19 @@ async def test_sighup_reloads_where_there_is_no_terminal(one: str, two: str, loo
         assert await get_new(gateway.port) == "two"
 
 
+def test_sighup_stops_where_there_is_a_terminal(upstream_port: int, tmp_path: Path) -> None:
+    """It says that the terminal goes."""
+    path = tmp_path / "config.yaml"
+    path.write_text(config_for(Serving(url=f"http://127.0.0.1:{upstream_port}")))
+    command = [sys.executable, "-m", "gateway", "-f", str(path), "--watch", "--frames", "json"]
+    with Pty(command, cwd=Path.cwd(), env=dict(os.environ), columns=200) as terminal:
+        terminal.wait_for('"event":"listening"')
+        terminal.signal(signal.SIGHUP)
+        assert terminal.wait() == 0
+        assert '"signal":"SIGHUP"' in terminal.text
+        assert '"event":"reload"' not in terminal.text
+
+
 async def test_an_env_file_that_changes(one: str, two: str, tmp_path: Path) -> None:
     """What it says is put into the config anew."""
     env = tmp_path / "settings"
@@ -635,3 +674,64 @@ async def test_an_env_file_that_changes(one: str, two: str, tmp_path: Path) -> N
         assert not told.ok
         assert "settings" in told.problems[0]
         assert await get_new(gateway.port) == "two"
+
+
+# Under load.
+
+
+@BOTH_LOOPS
+async def test_a_reload_under_load_loses_nothing(  # noqa: C901 - three kinds of clients, in one place
+    one: str, two: str, loop: Loop
+) -> None:
+    """Requests one after the other, WebSockets that echo, and twenty reloads of everything there is."""
+    configs = [
+        Serving(url=one),
+        Serving(url=two),
+        Serving(url=two, http="{idleTimeout: 7}"),
+        Serving(url=one, http="{listenConfig: {connectionLimit: 500}, altSvc: x}"),
+    ]
+    config = config_for(configs[0])
+    with GatewayProcess(config, loop=loop, daemon=True) as gateway:
+        done = asyncio.Event()
+        answers = 0
+
+        def answered() -> None:
+            nonlocal answers
+            answers += 1
+
+        async def keep_asking() -> None:
+            with await Peer.connect(gateway.port) as client:
+                while not done.is_set():
+                    assert await get(client) in {"one", "two"}
+                    answered()
+                    await asyncio.sleep(0.005)
+
+        async def ask_anew() -> None:
+            while not done.is_set():
+                assert await get_new(gateway.port) in {"one", "two"}
+                answered()
+                await asyncio.sleep(0.005)
+
+        async def talk() -> None:
+            async with connect(f"ws://127.0.0.1:{gateway.port}/", compression=None) as client:
+                while not done.is_set():
+                    assert await echoes(client, text=f"message {answers}")
+                    answered()
+                    await asyncio.sleep(0.005)
+
+        async with asyncio.TaskGroup() as tasks:
+            for each in (keep_asking, ask_anew, talk):
+                for _ in range(4):
+                    tasks.create_task(each())
+            for at in range(20):
+                gateway.path.write_text(config_for(configs[(at + 1) % len(configs)]))
+                gateway.signal(signal.SIGHUP)
+                await gateway.records.wait_for(Reload, ok=True, past=at)
+                enough = answers + 30
+
+                async def more(enough: int = enough) -> bool:
+                    return answers >= enough
+
+                await until(more)
+            done.set()
+        assert gateway.records.all(Error) == []
