@@ -80,18 +80,9 @@ class ErrorAnswers:
         return None if entry is None else entry.answer(fault, accepted)
 
     def _tell(self, where: Where, field: str, words: str) -> None:
-        mark = where.of(re.sub("([A-Z])", r"_\1", field.partition("[")[0]).lower())
-        self.problems.append(
-            Problem(
-                file=where.file,
-                line=mark.line,
-                column=mark.column,
-                resource=self._label,
-                field=f"{where.path}.{field}",
-                message=words,
-                rule="pattern",
-            )
-        )
+        attribute, bracket, item = field.partition("[")
+        told = where.problem(self._label, attribute, words, "error-handler", item=bracket + item)
+        self.problems.append(told)
 
 
 _Tell = Callable[[Where, str, str], None]
@@ -104,7 +95,7 @@ class _Entry:
         self._kinds = _patterns(spec, "kinds", spec.kinds, MatchType.Path, tell)
         self._messages = _patterns(spec, "messages", spec.messages, MatchType.Regex, tell)
         self._header = spec.header_template
-        _check_names(spec.where, "headerTemplate", spec.header_template, tell)
+        _check_names(spec.where, "header_template", spec.header_template, tell)
         self._contents = [(content, _body(content, tell)) for content in spec.mime_contents]
 
     def matches(self, fault: Fault) -> bool:
@@ -154,10 +145,10 @@ def _body(content: MIMEContentSpec, tell: _Tell) -> bytes:
         words = (
             f"{content.template_type.name} is a template language of Go's, which is not spoken here; use Text"
         )
-        tell(content.where, "templateType", words)
+        tell(content.where, "template_type", words)
     if content.status_code and not 200 <= content.status_code <= 599:
         words = f"{content.status_code} is no status that ends a request; 200 to 599 are"
-        tell(content.where, "statusCode", words)
+        tell(content.where, "status_code", words)
     _check_names(content.where, "header", content.header, tell)
     if not content.template_file:
         return content.template.encode()
@@ -165,7 +156,7 @@ def _body(content: MIMEContentSpec, tell: _Tell) -> bytes:
         return Path(content.template_file).read_bytes()
     except (OSError, ValueError) as error:
         why = (error.strerror if isinstance(error, OSError) else None) or str(error)
-        tell(content.where, "templateFile", f"{quoted(content.template_file)} cannot be read: {why}")
+        tell(content.where, "template_file", f"{quoted(content.template_file)} cannot be read: {why}")
         return b""
 
 

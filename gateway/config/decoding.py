@@ -98,6 +98,19 @@ class Where:
         """Where the value of the first of `attributes` that is given stands, else the whole."""
         return next((self.values[each] for each in attributes if each in self.values), self.mark)
 
+    def problem(self, resource: str, attribute: str, message: str, rule: str, *, item: str = "") -> Problem:
+        """An error in the field `attribute` of the message that stands here, or in an `item` of it (`[2]`)."""
+        mark = self.of(attribute)
+        return Problem(
+            file=self.file,
+            line=mark.line,
+            column=mark.column,
+            resource=resource,
+            field=f"{self.path}.{_lower_camel(attribute)}{item}" if attribute in self.values else self.path,
+            message=message,
+            rule=rule,
+        )
+
 
 _NOWHERE: Final = Where(file="", path="", mark=Mark(line=1, column=1), values={})
 
@@ -132,12 +145,17 @@ class Field:
     """The message of defaults that stands there where none is given; None: none does."""
 
 
+def _lower_camel(attribute: str) -> str:
+    """What files call an attribute that is no exception."""
+    return re.sub("_(.)", lambda found: found[1].upper(), attribute)
+
+
 def _fields_of(cls: type[Any]) -> tuple[Field, ...]:
     """The fields of `cls`, a `Message`, in their order."""
     return tuple(
         Field(
             attribute=each.name,
-            name=declared.json_name or re.sub("_(.)", lambda found: found[1].upper(), each.name),
+            name=declared.json_name or _lower_camel(each.name),
             declared=declared,
             required=each.default is MISSING and each.default_factory is MISSING,
             fallback=None if each.default_factory is MISSING else declared.decode.cls,

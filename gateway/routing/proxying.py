@@ -92,18 +92,9 @@ class ProxyHandler:
         return None
 
     def _tell(self, where: Where, field: str, error: PatternError) -> None:
-        mark = where.of(field.partition("[")[0])
-        self.problems.append(
-            Problem(
-                file=where.file,
-                line=mark.line,
-                column=mark.column,
-                resource=self.resource.label,
-                field=f"{where.path}.{field}",
-                message=str(error),
-                rule="pattern",
-            )
-        )
+        attribute, bracket, item = field.partition("[")
+        told = where.problem(self.resource.label, attribute, str(error), "pattern", item=bracket + item)
+        self.problems.append(told)
 
 
 def _conditions(

@@ -20,7 +20,6 @@ from typing import Final
 
 from gateway.config import Config, HTTPHandler, HTTPServer, Id, Problem, ReverseProxyHandler, id_of
 from gateway.config.decoding import Where
-from gateway.config.problems import Mark
 from gateway.config.resources import HTTPHandlerSpec, VirtualHostSpec, known_methods
 from gateway.routing.mux import ConflictError, Mux, PatternError, parse_pattern
 from gateway.routing.proxying import ProxyHandler
@@ -145,20 +144,7 @@ class _Builder:
         )
 
     def _tell(self, part: "_Part", words: str) -> None:
-        where = part.where
-        mark: Mark = where.of(part.attribute)
-        given = part.attribute in where.values
-        self.problems.append(
-            Problem(
-                file=where.file,
-                line=mark.line,
-                column=mark.column,
-                resource=part.label,
-                field=f"{where.path}.{part.attribute}{part.item}" if given else where.path,
-                message=words,
-                rule="route",
-            )
-        )
+        self.problems.append(part.where.problem(part.label, part.attribute, words, "route", item=part.item))
 
 
 @dataclass(frozen=True, slots=True)

@@ -83,12 +83,6 @@ def parse_target(target: str) -> RequestTarget:
     )
 
 
-def redirection(target: RequestTarget) -> str | None:
-    """Where a client is sent whose path is not clean, in the form of a Location field; None where it is."""
-    path = clean_path(target)
-    return None if path == target.raw_path else location(path, target.query)
-
-
 def clean_path(target: RequestTarget) -> str:
     """The path without empty and dot segments, not decoded; `raw_path` itself where it has none."""
     if "//" in target.raw_path or "/." in target.raw_path:
