@@ -99,7 +99,7 @@ class Where:
         return next((self.values[each] for each in attributes if each in self.values), self.mark)
 
     def problem(self, resource: str, attribute: str, message: str, rule: str, *, item: str = "") -> Problem:
-        """An error in the field `attribute` of the message that stands here, or in an `item` of it (`[2]`)."""
+        """An error in the field `attribute` of the message that stands here, or in its `item` (`[2]`)."""
         mark = self.of(attribute)
         return Problem(
             file=self.file,
