@@ -208,7 +208,10 @@ def _verdict(problems: Sequence[Problem], files: Sequence[Path]) -> Text:
     names = ", ".join(escaped(str(file)) for file in files)
     if errors:
         return Text.assemble(("✗ ", _STYLES["error"]), f"{names}: {told}")
-    return Text.assemble(("✓ ", "bold color(29)"), f"{names} is sound{f', with {told}' if told else ''}")
+    return Text.assemble(
+        ("✓ ", "bold color(29)"),
+        f"{names} {'is' if len(files) == 1 else 'are'} sound{f', with {told}' if told else ''}",
+    )
 
 
 def _show_steps(steps: Sequence[Step], *, json: bool) -> None:

@@ -115,7 +115,7 @@ def test_several_files_and_folders(folder: Path, capsys: pytest.CaptureFixture[s
     (folder / "a.yaml").write_text(ENTRYPOINT + SERVER)
     (folder / "more").mkdir()
     (folder / "more" / "b.yaml").write_text(PROXY)
-    assert said(capsys, "-f", "a.yaml", "--file", "more") == ["✓ a.yaml, more is sound"]
+    assert said(capsys, "-f", "a.yaml", "--file", "more") == ["✓ a.yaml, more are sound"]
     assert said(capsys, "-f", "a.yaml", status=1)[-1] == "✗ a.yaml: 1 error"
 
 
