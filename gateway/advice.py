@@ -261,8 +261,8 @@ def _paths(
     elif comparing and not any(_meets(each.pattern, matcher) for each in mounts):
         patterns = ", ".join(sorted({quoted(str(each.pattern)) for each in mounts}))
         words = (
-            f"no request with such a path comes here, for this handler is mounted at {patterns}; paths "
-            "are compared as a whole, with what the routes match"
+            f"no request with such a path comes here, for this handler is mounted at {patterns}, which is a "
+            "part of each path; write match with it, or take it off with trimPrefix"
         )
         rule = "unreachable"
     elif not given:

@@ -8,18 +8,19 @@ import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from io import TextIOWrapper
+from json import dumps
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
-import msgspec
 from rich.console import Console
 from rich.text import Text
 from rich.tree import Tree
 
 from gateway.config import Problem, host_port, parse_addr
 from gateway.config.envfile import load_env
-from gateway.config.problems import excerpt, quoted
+from gateway.config.problems import escaped, excerpt, quoted
 from gateway.headers import Field, is_token, unsendable
 from gateway.loading import Loaded, Site, inspect
 from gateway.routing import RequestHead
@@ -69,6 +70,8 @@ class RequestError(Exception):
 
 def run(options: Options) -> int:
     """Check, say what is to be said, and return the exit status."""
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # for terminals and pipes that lack a sign
     files = list(options.files) or [choose_config(None).path]
     environment = dict(os.environ)
     wrong = load_env(options.env, environment)
@@ -155,7 +158,7 @@ def _show(
     problems: Sequence[Problem], sources: Mapping[str, Sequence[str]], files: Sequence[Path], *, json: bool
 ) -> None:
     if json:
-        sys.stdout.write(msgspec.json.encode([asdict(each) for each in problems]).decode() + "\n")
+        _show_json(problems)
         return
     console = _console()
     for problem in problems:
@@ -164,6 +167,11 @@ def _show(
         else:
             sys.stdout.write(f"{problem}\n")
     console.print(_verdict(problems, files))
+
+
+def _show_json(values: Sequence[Problem | Step]) -> None:
+    """One array, in ASCII: the name of a file may hold bytes that are not UTF-8."""
+    sys.stdout.write(dumps([asdict(each) for each in values]) + "\n")
 
 
 def _console() -> Console:
@@ -197,15 +205,18 @@ def _verdict(problems: Sequence[Problem], files: Sequence[Path]) -> Text:
     told = ", ".join(
         count(number, name) for number, name in ((errors, "error"), (warnings, "warning")) if number
     )
-    names = ", ".join(map(str, files))
+    names = ", ".join(escaped(str(file)) for file in files)
     if errors:
         return Text.assemble(("✗ ", _STYLES["error"]), f"{names}: {told}")
-    return Text.assemble(("✓ ", "bold color(29)"), f"{names} is sound{f', with {told}' if told else ''}")
+    return Text.assemble(
+        ("✓ ", "bold color(29)"),
+        f"{names} {'is' if len(files) == 1 else 'are'} sound{f', with {told}' if told else ''}",
+    )
 
 
 def _show_steps(steps: Sequence[Step], *, json: bool) -> None:
     if json:
-        sys.stdout.write(msgspec.json.encode([asdict(each) for each in steps]).decode() + "\n")
+        _show_json(steps)
         return
     console = _console()
     for step in steps:

@@ -251,8 +251,8 @@ WARNED: Final = (
         "/users,",
         (
             "24:29: ReverseProxyHandler *: spec.loadBalancers[0].pathMatcher.match: no request with "
-            'such a path comes here, for this handler is mounted at "/api/"; paths are compared as a '
-            "whole, with what the routes match"
+            'such a path comes here, for this handler is mounted at "/api/", which is a part of '
+            "each path; write match with it, or take it off with trimPrefix"
         ),
     ),
     (
@@ -261,8 +261,8 @@ WARNED: Final = (
         "/api/users,",
         (
             "24:29: ReverseProxyHandler *: spec.loadBalancers[0].pathMatcher.match: no request with "
-            'such a path comes here, for this handler is mounted at "/api"; paths are compared as a '
-            "whole, with what the routes match"
+            'such a path comes here, for this handler is mounted at "/api", which is a part of '
+            "each path; write match with it, or take it off with trimPrefix"
         ),
     ),
     (

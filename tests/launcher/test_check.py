@@ -115,7 +115,7 @@ def test_several_files_and_folders(folder: Path, capsys: pytest.CaptureFixture[s
     (folder / "a.yaml").write_text(ENTRYPOINT + SERVER)
     (folder / "more").mkdir()
     (folder / "more" / "b.yaml").write_text(PROXY)
-    assert said(capsys, "-f", "a.yaml", "--file", "more") == ["✓ a.yaml, more is sound"]
+    assert said(capsys, "-f", "a.yaml", "--file", "more") == ["✓ a.yaml, more are sound"]
     assert said(capsys, "-f", "a.yaml", status=1)[-1] == "✗ a.yaml: 1 error"
 
 
@@ -273,6 +273,28 @@ def test_in_a_pipe(folder: Path) -> None:
     assert b"\x1b" not in done.stdout
     assert done.stdout.startswith(b"config.yaml:24:20: ")
     assert done.stdout.decode().splitlines()[-1] == "✗ config.yaml: 2 errors"
+
+
+def test_in_a_pipe_that_takes_only_ascii(folder: Path) -> None:
+    """Signs and names that it lacks are written out."""
+    (folder / "config.yaml").write_text(GOOD)
+    env = {"PYTHONPATH": str(CHECKOUT), "PYTHONIOENCODING": "ascii"}
+    done = subprocess.run(COMMAND, env=env, capture_output=True, check=False, timeout=30, cwd=folder)
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"\\u2713 config.yaml is sound\n", b"")
+
+
+def test_names_that_are_not_utf_8_or_move_the_cursor(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Are written out for people, and kept for programs."""
+    name = "\x1b[2J\udcff.yaml"
+    (folder / name).write_text(BAD)
+    lines = said(capsys, "-f", name, status=1)
+    assert lines[0].startswith("\\x1b[2J\\udcff.yaml:24:20: ")
+    assert lines[-1] == "✗ \\x1b[2J\\udcff.yaml: 2 errors"
+    (line,) = said(capsys, "--json", "-f", name, status=1)
+    assert line.isascii()
+    assert json.loads(line)[0]["file"] == name
 
 
 def test_on_a_terminal(folder: Path) -> None:
