@@ -5,7 +5,9 @@ makes of it, and so does this gateway (core-v1 has the facts).  The `rule` of a 
 `docs/compatibility.md`.
 """
 
+import contextlib
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -31,31 +33,75 @@ from gateway.config.resources import (
     PathMatcherSpec,
     known_methods,
 )
-from gateway.routing.mux import PatternError, parse_pattern
+from gateway.routing import Routes
+from gateway.routing.mux import Kind, PathPattern
+from gateway.routing.patterns import PatternError, RegularExpression
 
 _STARVING: Final = 100
 """An upstream that gets less than one in so many requests is told of."""
 
 _REGEXES: Final = (MatchType.Regex, MatchType.RegexPOSIX)
+_PROMOTED: Final = {
+    "host": '; the field "hosts" of a load balancer asks for the host',
+    "transfer-encoding": "",
+}
+"""Fields that Go takes out of a request's headers, and what to do instead."""
+
+_GLOBS: Final = (MatchType.Path, MatchType.FilePath)
 _HASHING: Final = (LBAlgorithm.RingHash, LBAlgorithm.Maglev, LBAlgorithm.DirectHash)
 
 
-def advise(config: Config) -> list[Problem]:
-    """Every warning about `config`, in no order."""
+def advise(config: Config, routes: Sequence[Routes]) -> list[Problem]:
+    """Every warning about `config`, in no order; `routes` has those of each of its servers."""
     found: list[Problem] = []
     for resource_id, resource in config.resources.items():
         if resource_id not in config.used:
             words = "nothing refers to this resource, so it does nothing"
             found.append(_warning(resource, resource.where, ("kind",), words, "unreferenced"))
+        elif isinstance(resource, ReverseProxyHandler):
+            if mounts := _mounts(config, routes, resource):  # there are none where all its patterns are wrong
+                found += _about_proxy(resource, mounts)
         else:
             found += _about(config, resource)
+        if resource.metadata.logger:
+            words = "this gateway has one log for all, so a logger that is named has no effect"
+            found.append(_warning(resource, resource.metadata.where, ("logger",), words, "no-effect"))
     return found
 
 
+@dataclass(frozen=True, slots=True)
+class _Mount:
+    """A route that leads to a handler."""
+
+    server: HTTPServer
+    pattern: PathPattern
+    methods: frozenset[str] | None
+
+
+def _mounts(config: Config, routes: Sequence[Routes], handler: ReverseProxyHandler) -> list[_Mount]:
+    return [
+        _Mount(server, entry.pattern, entry.value.methods)
+        for server, own in zip(config.servers, routes, strict=True)
+        for entry in own.entries
+        if entry.value.handler is not None and entry.value.handler.resource is handler
+    ]
+
+
+def _about_proxy(handler: ReverseProxyHandler, mounts: Sequence[_Mount]) -> Iterator[Problem]:
+    for pattern in handler.spec.patterns:
+        yield from _no_wildcards(handler, handler.spec.where, "patterns", pattern)
+    for index, spec in enumerate(handler.spec.load_balancers):
+        yield from _path_matchers(handler, spec, mounts)
+        yield from _methods(handler, spec, mounts)
+        yield from _parameters(handler, spec, mounts)
+        yield from _unreachable(handler, index)
+        yield from _upstreams(handler, spec, mounts)
+        yield from _hasher(handler, spec)
+        yield from _hosts(handler, spec, mounts)
+        yield from _host_case(handler, spec.where, spec.hosts)
+
+
 def _about(config: Config, resource: Resource) -> Iterator[Problem]:
-    if resource.metadata.logger:
-        words = "this gateway has one log for all, so a logger that is named has no effect"
-        yield _warning(resource, resource.metadata.where, ("logger",), words, "no-effect")
     match resource:
         case Entrypoint():
             if not resource.spec.runners:
@@ -64,16 +110,14 @@ def _about(config: Config, resource: Resource) -> Iterator[Problem]:
         case HTTPServer():
             yield from _unused_settings(resource)
             yield from _virtual_hosts(config, resource)
+            for host in resource.spec.virtual_hosts:
+                yield from _host_case(resource, host.where, host.hosts)
+                yield from _no_wildcards(resource, host.where, "pattern", host.pattern)
+                for mounted in host.handlers:
+                    yield from _no_wildcards(resource, mounted.where, "pattern", mounted.pattern)
         case HTTPHandler():
             yield from _lost_pattern(config, resource)
-        case ReverseProxyHandler():
-            for index, spec in enumerate(resource.spec.load_balancers):
-                yield from _path_matchers(resource, spec)
-                yield from _parameters(config, resource, spec)
-                yield from _unreachable(resource, index)
-                yield from _upstreams(config, resource, spec)
-                yield from _hasher(resource, spec)
-                yield from _hosts(config, resource, spec)
+            yield from _no_wildcards(resource, resource.spec.where, "pattern", resource.spec.pattern)
         case ErrorHandler():
             yield from _error_messages(resource)
 
@@ -133,6 +177,30 @@ def _virtual_hosts(config: Config, server: HTTPServer) -> Iterator[Problem]:
                 yield _warning(server, host.where, ("methods",), words, "no-methods")
 
 
+def _host_case(resource: Resource, where: Where, hosts: Sequence[str]) -> Iterator[Problem]:
+    """Hosts are compared as they are written."""
+    for host in hosts:
+        if host != host.lower():
+            words = (
+                "hosts are compared letter by letter, and browsers send small ones; write "
+                f"{quoted(host.lower())}"
+            )
+            yield _warning(resource, where, ("hosts",), words, "host-case")
+
+
+def _no_wildcards(resource: Resource, where: Where, attribute: str, pattern: str) -> Iterator[Problem]:
+    """What other routers take for wildcards."""
+    for segment in pattern.split("/"):
+        if segment.startswith(":") and segment[1:]:
+            right = f'a wildcard is written "{{{segment[1:]}}}"'
+        elif segment in ("*", "**"):
+            right = 'one segment is written "{name}", and all that follows "{rest...}"'
+        else:
+            continue
+        words = f"{quoted(segment)} is matched as it is written; {right}"
+        yield _warning(resource, where, (attribute,), words, "no-wildcard")
+
+
 def _lost_pattern(config: Config, handler: HTTPHandler) -> Iterator[Problem]:
     """An HTTPHandler's pattern goes before its handler's own; where there are none, it is lost."""
     inner = config.handler(handler.spec.handler)
@@ -142,10 +210,20 @@ def _lost_pattern(config: Config, handler: HTTPHandler) -> Iterator[Problem]:
             f"write it into patterns of {inner.label}"
         )
         yield _warning(handler, handler.spec.where, ("pattern",), words, "no-effect")
+    elif isinstance(inner, ReverseProxyHandler):
+        for pattern in inner.spec.patterns:
+            if pattern.strip("/") and pattern.endswith("/"):
+                words = (
+                    f'inside of an HTTPHandler the "/" at the end of {quoted(pattern)} is dropped, so only '
+                    f"the very path matches; write {quoted(f'{pattern}{{rest...}}')} there"
+                )
+                yield _warning(handler, handler.spec.where, ("handler",), words, "lost-slash")
 
 
-def _path_matchers(handler: ReverseProxyHandler, spec: LoadBalancerSpec) -> Iterator[Problem]:
-    """No path matcher: nothing matches.  No matchType: Exact, not Prefix."""
+def _path_matchers(
+    handler: ReverseProxyHandler, spec: LoadBalancerSpec, mounts: Sequence[_Mount]
+) -> Iterator[Problem]:
+    """No path matcher: nothing matches.  No matchType: Exact, not Prefix.  No route with such a path."""
     if not spec.all_path_matchers:
         words = (
             "without a pathMatcher this load balancer takes no request; for all of them write pathMatcher: "
@@ -153,94 +231,162 @@ def _path_matchers(handler: ReverseProxyHandler, spec: LoadBalancerSpec) -> Iter
         )
         yield _warning(handler, spec.where, (), words, "no-path-matcher")
     for matcher in spec.all_path_matchers:
-        match = quoted(matcher.match)
-        if "match_type" not in matcher.where.values and not matcher.match:
-            words = "neither match nor matchType is given, so no path matches"
-            yield _warning(handler, matcher.where, (), words, "never-matches")
-        elif "match_type" not in matcher.where.values:
-            words = (
-                f"matchType is not given, which means Exact: only the path {match} itself matches; for all "
-                "paths that begin with it write matchType: Prefix"
-            )
-            yield _warning(handler, matcher.where, ("match",), words, "absent-match-type")
-        elif (
-            matcher.match_type in (MatchType.Exact, MatchType.Prefix)
-            and matcher.match
-            and not matcher.match.startswith("/")
-            and not matcher.trim_prefix
-        ):
-            words = f'every path begins with "/", so none matches; write {quoted("/" + matcher.match)}'
-            yield _warning(handler, matcher.where, ("match",), words, "never-matches")
-        if matcher.rewrite and matcher.match_type not in _REGEXES:
-            words = (
-                f"rewrite has an effect with Regex and RegexPOSIX alone, not with {matcher.match_type.name}"
-            )
-            yield _warning(handler, matcher.where, ("rewrite",), words, "no-effect")
+        yield from _paths(handler, matcher, mounts)
+        yield from _rewrite(handler, matcher)
 
 
-def _parameters(config: Config, handler: ReverseProxyHandler, spec: LoadBalancerSpec) -> Iterator[Problem]:
-    """Matchers that match nothing: without patterns, or for a path parameter that no route has."""
+def _paths(
+    handler: ReverseProxyHandler, matcher: PathMatcherSpec, mounts: Sequence[_Mount]
+) -> Iterator[Problem]:
+    """The first reason why `matcher` takes less than it seems to."""
+    given = "match_type" in matcher.where.values
+    name = matcher.match_type.name
+    comparing = matcher.match_type in (MatchType.Exact, MatchType.Prefix) and not matcher.trim_prefix
+    attributes: tuple[str, ...] = ("match",)
+    if not given and not matcher.match:
+        words, rule = "neither match nor matchType is given, so no path matches", "never-matches"
+        attributes = ()
+    elif comparing and matcher.match.startswith("^"):
+        words, rule = f"{name} knows no regular expressions; write matchType: Regex", "never-matches"
+        attributes = ("match_type", "match")
+    elif comparing and "*" in matcher.match:
+        words = f'to {name} "*" is a character like any other; write {_without_star(matcher)}'
+        rule = "no-wildcard"
+    elif matcher.match_type in _GLOBS and "**" in matcher.match:
+        words = f'"**" is no more than "*", which does not go beyond a "/"; write {_without_star(matcher)}'
+        rule = "no-wildcard"
+    elif comparing and matcher.match and not matcher.match.startswith("/"):
+        words = f'every path begins with "/", so none matches; write {quoted("/" + matcher.match)}'
+        rule = "never-matches"
+    elif comparing and not any(_meets(each.pattern, matcher) for each in mounts):
+        patterns = ", ".join(sorted({quoted(str(each.pattern)) for each in mounts}))
+        words = (
+            f"no request with such a path comes here, for this handler is mounted at {patterns}; paths "
+            "are compared as a whole, with what the routes match"
+        )
+        rule = "unreachable"
+    elif not given:
+        words = (
+            f"matchType is not given, which means Exact: only the path {quoted(matcher.match)} itself "
+            "matches; for all paths that begin with it write matchType: Prefix"
+        )
+        rule = "absent-match-type"
+    else:
+        return
+    yield _warning(handler, matcher.where, attributes, words, rule)
+
+
+def _rewrite(handler: ReverseProxyHandler, matcher: PathMatcherSpec) -> Iterator[Problem]:
+    """A rewrite without effect, or with groups that are always empty."""
+    if not matcher.rewrite:
+        return
+    if matcher.match_type not in _REGEXES:
+        words = f"rewrite has an effect with Regex and RegexPOSIX alone, not with {matcher.match_type.name}"
+        yield _warning(handler, matcher.where, ("rewrite",), words, "no-effect")
+        return
+    with contextlib.suppress(PatternError):  # told elsewhere
+        expression = RegularExpression(matcher.match, posix=matcher.match_type is MatchType.RegexPOSIX)
+        for group in expression.unknown_groups(matcher.rewrite):
+            words = (
+                f"{quoted(group)} is always empty, for match has no such group; a name goes as far as there "
+                "are letters, digits and underscores"
+            )
+            yield _warning(handler, matcher.where, ("rewrite",), words, "unknown-group")
+
+
+def _without_star(matcher: PathMatcherSpec) -> str:
+    """What `matcher`, in which there is a "*", was probably meant to be."""
+    before, _, after = matcher.match.partition("*")
+    if after.strip("*"):
+        return "matchType: Regex, with .* for any text"
+    return f"match: {quoted(before)}, matchType: Prefix"
+
+
+def _meets(pattern: PathPattern, matcher: PathMatcherSpec) -> bool:
+    """Whether `matcher`, Exact or Prefix, may take some path that `pattern` matches."""
+    fixed = ""
+    for kind, text in pattern.segments:
+        if kind is not Kind.LITERAL:
+            break
+        fixed += f"/{text}"
+    else:
+        return (
+            fixed.startswith(matcher.match)
+            if matcher.match_type is MatchType.Prefix
+            else fixed == matcher.match
+        )
+    fixed += "/"
+    return matcher.match.startswith(fixed) or (
+        matcher.match_type is MatchType.Prefix and fixed.startswith(matcher.match)
+    )
+
+
+def _methods(
+    handler: ReverseProxyHandler, spec: LoadBalancerSpec, mounts: Sequence[_Mount]
+) -> Iterator[Problem]:
+    """A load balancer for methods that the routes do not let through."""
+    let_through = [each.methods for each in mounts]
+    if spec.methods and all(
+        methods is not None and methods and methods.isdisjoint(known_methods(spec.methods))
+        for methods in let_through
+    ):
+        known = ", ".join(sorted({method for methods in let_through if methods for method in methods}))
+        words = f"the routes to this handler let only {known} through, so this load balancer takes no request"
+        yield _warning(handler, spec.where, ("methods",), words, "no-methods")
+
+
+def _parameters(
+    handler: ReverseProxyHandler, spec: LoadBalancerSpec, mounts: Sequence[_Mount]
+) -> Iterator[Problem]:
+    """What looks for a value that no request has, and matchers without patterns."""
     for matcher in (*spec.header_matchers, *spec.query_matchers, *spec.path_param_matchers):
         if not matcher.patterns:
             words = "a matcher without patterns matches nothing, so this load balancer takes no request"
             yield _warning(handler, matcher.where, (), words, "no-patterns")
-    names = _path_parameters(config, handler)
-    for matcher in spec.path_param_matchers:
-        if matcher.key not in names:
-            words = _no_parameter(matcher.key, names)
-            yield _warning(handler, matcher.where, ("key",), words, "unknown-parameter")
+    names = list(dict.fromkeys(name for mount in mounts for name in mount.pattern.names))
+    keys = [("header", each.key, each.where) for each in spec.header_matchers]
+    keys += [("path parameter", each.key, each.where) for each in spec.path_param_matchers]
     hasher = spec.hasher
-    by_parameter = hasher is not None and hasher.hash_source is HashSourceType.PathParam
-    if hasher is not None and by_parameter and hasher.key and hasher.key not in names:
-        words = _no_parameter(hasher.key, names)
-        yield _warning(handler, hasher.where, ("key",), words, "unknown-parameter")
-
-
-def _no_parameter(key: str, names: Sequence[str]) -> str:
-    there = f"; there is {', '.join(names)}" if names else f', as in "/users/{{{key}}}"'
-    return f"no pattern at which this handler is mounted has a parameter {quoted(key)}{there}"
-
-
-def _path_parameters(config: Config, handler: ReverseProxyHandler) -> list[str]:
-    """The names of the wildcards in all patterns at which `handler` may be mounted."""
-    texts = list(handler.spec.patterns)
-    for resource in config.resources.values():
-        if isinstance(resource, HTTPServer):
-            texts += [
-                host.pattern + each.pattern for host in resource.spec.virtual_hosts for each in host.handlers
-            ]
-        elif isinstance(resource, HTTPHandler):
-            texts.append(resource.spec.pattern)
-    names: dict[str, None] = {}
-    for text in texts:
-        try:
-            names |= dict.fromkeys(parse_pattern(f"/{text.lstrip('/')}").names)
-        except PatternError:
-            continue  # told elsewhere
-    return list(names)
+    if hasher is not None and hasher.hash_source is HashSourceType.Header:
+        keys.append(("header", hasher.key, hasher.where))
+    elif hasher is not None and hasher.hash_source is HashSourceType.PathParam and hasher.key:
+        keys.append(("path parameter", hasher.key, hasher.where))
+    for source, key, where in keys:
+        if source == "header" and key.lower() in _PROMOTED:
+            words = f"{key} does not count as a header here, so it is never found{_PROMOTED[key.lower()]}"
+            yield _warning(handler, where, ("key",), words, "no-header")
+        elif source == "path parameter" and key not in names:
+            there = f"; there is {', '.join(names)}" if names else f', as in "/users/{{{key}}}"'
+            words = f"no pattern at which this handler is mounted has a parameter {quoted(key)}{there}"
+            yield _warning(handler, where, ("key",), words, "unknown-parameter")
 
 
 def _unreachable(handler: ReverseProxyHandler, index: int) -> Iterator[Problem]:
     """A load balancer whose every path one above it takes, whatever else the request has."""
     spec = handler.spec.load_balancers[index]
+    wanted = set(spec.all_path_matchers)
+    if not wanted:
+        return  # which is told of already
     for before, other in enumerate(handler.spec.load_balancers[:index]):
-        if (
-            _unconditional(other)
-            and spec.all_path_matchers
-            and all(
-                any(_covers(wide, narrow) for wide in other.all_path_matchers)
-                for narrow in spec.all_path_matchers
-            )
+        taken = set(other.all_path_matchers)
+        if _asks_no_more(other, spec) and all(
+            any(_covers(wide, narrow) for wide in taken) for narrow in wanted
         ):
             words = f"spec.loadBalancers[{before}] above takes every request that this one would"
             yield _warning(handler, spec.where, (), words, "unreachable")
             return
 
 
-def _unconditional(spec: LoadBalancerSpec) -> bool:
-    """Whether `spec` asks of a request nothing but its path."""
-    return not (
-        spec.methods or spec.hosts or spec.header_matchers or spec.query_matchers or spec.path_param_matchers
+def _asks_no_more(wide: LoadBalancerSpec, narrow: LoadBalancerSpec) -> bool:
+    """Whether `wide` asks of a request, besides its path, nothing that `narrow` does not ask for as well."""
+    lists = ((wide.methods, narrow.methods), (wide.hosts, narrow.hosts))
+    matchers = (
+        (wide.header_matchers, narrow.header_matchers),
+        (wide.query_matchers, narrow.query_matchers),
+        (wide.path_param_matchers, narrow.path_param_matchers),
+    )
+    return all(not more or (less and set(less) <= set(more)) for more, less in lists) and all(
+        each in others for own, others in matchers for each in own
     )
 
 
@@ -255,7 +401,9 @@ def _covers(wide: PathMatcherSpec, narrow: PathMatcherSpec) -> bool:
     return wide.match_type is narrow.match_type and wide.match == narrow.match
 
 
-def _upstreams(config: Config, handler: ReverseProxyHandler, spec: LoadBalancerSpec) -> Iterator[Problem]:
+def _upstreams(
+    handler: ReverseProxyHandler, spec: LoadBalancerSpec, mounts: Sequence[_Mount]
+) -> Iterator[Problem]:
     """Urls of which a part is ignored, or that lead back here; weights; health checks."""
     enabled = [each for each in spec.upstreams if each.weight >= 0]
     if not enabled:
@@ -289,7 +437,7 @@ def _upstreams(config: Config, handler: ReverseProxyHandler, spec: LoadBalancerS
             if getattr(each, attribute):
                 words = "there are no health checks, neither in AILERON nor here, so this has no effect"
                 yield _warning(handler, each.where, (attribute,), words, "no-effect")
-        for server in config.servers:
+        for server in {id(mount.server): mount.server for mount in mounts}.values():
             address = parse_addr(server.spec.address)
             target = each.upstream
             here = address.host in (None, "0.0.0.0", "::", target.host) or is_loopback(address.host or "")  # noqa: S104  (compared, not bound)
@@ -329,15 +477,18 @@ def _hasher(handler: ReverseProxyHandler, spec: LoadBalancerSpec) -> Iterator[Pr
         yield _warning(handler, spec.hasher.where, ("hash_source",), words, "hash-source")
 
 
-def _hosts(config: Config, handler: ReverseProxyHandler, spec: LoadBalancerSpec) -> Iterator[Problem]:
+def _hosts(
+    handler: ReverseProxyHandler, spec: LoadBalancerSpec, mounts: Sequence[_Mount]
+) -> Iterator[Problem]:
     """A load balancer's hosts are compared with the port that the Host field has, unlike a virtual host's."""
-    ports = {parse_addr(server.spec.address).port for server in config.servers}
+    ports = {parse_addr(mount.server.spec.address).port for mount in mounts} - {0}  # 0: nobody knows which
     if (
-        spec.hosts
+        ports
+        and spec.hosts
         and not any(":" in host.rpartition("]")[2] for host in spec.hosts)
         and not ports & {80, 443}
     ):
-        port = next(iter(sorted(ports)), 8080)
+        port = min(ports)
         words = (
             "these are compared with the whole Host field, in which clients send the port; write "
             f"{quoted(f'{spec.hosts[0]}:{port}')} as well"

@@ -75,7 +75,7 @@ def inspect(paths: Sequence[Path], environment: MutableMapping[str, str]) -> Loa
             routes, wrong = build(config, server, handlers)
             problems += wrong
             sites.append(Site(server=server, routes=routes, tls=_tls(server, problems), answers=answers))
-        problems += advise(config)
+        problems += advise(config, [site.routes for site in sites])
         if not any(each.severity == "error" for each in problems):
             loaded = Loaded(config=config, sites=tuple(sites))
     return Loading(loaded=loaded, problems=tidy(problems), files=reading.files, sources=reading.sources)

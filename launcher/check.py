@@ -18,8 +18,9 @@ from rich.text import Text
 from rich.tree import Tree
 
 from gateway.config import Problem, host_port, parse_addr
-from gateway.config.problems import excerpt
-from gateway.headers import Field, is_token
+from gateway.config.envfile import load_env
+from gateway.config.problems import excerpt, quoted
+from gateway.headers import Field, is_token, unsendable
 from gateway.loading import Loaded, Site, inspect
 from gateway.routing import RequestHead
 from gateway.routing.explain import Step, explain
@@ -34,13 +35,26 @@ _SIGNS: Final = {"yes": ("✓ ", "bold color(29)"), "no": ("✗ ", "dim"), "end"
 _CLIENT: Final = ("127.0.0.1", 50000)
 """Who sends the request that is explained."""
 
+_HANDSHAKE: Final = (
+    (b"Connection", b"Upgrade"),
+    (b"Upgrade", b"websocket"),
+    (b"Sec-WebSocket-Version", b"13"),
+    (b"Sec-WebSocket-Key", b"dGhlIHNhbXBsZSBub25jZQ=="),
+)
+"""What a client adds to a request for a ws:// url (RFC 6455, section 4.1; the key is that of section 1.3)."""
+
+_WIDE: Final = 100_000
+"""Columns of what is no terminal: nothing is folded or cut there."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
     """The options of `check`, as the command line has them."""
 
     files: Sequence[Path] = ()
-    """None: `./config.yaml`, else the packaged one."""
+    """None given: `./config.yaml`, else the packaged one."""
+    env: Sequence[Path] = ()
+    """Env files, which are read first."""
     json: bool = False
     strict: bool = False
     explain: str | None = None
@@ -56,10 +70,12 @@ class RequestError(Exception):
 def run(options: Options) -> int:
     """Check, say what is to be said, and return the exit status."""
     files = list(options.files) or [choose_config(None).path]
-    loading = inspect(files, dict(os.environ))
-    unreadable = any(problem.rule == "unreadable" for problem in loading.problems)
-    errors = [each for each in loading.problems if each.severity == "error"]
-    if options.explain is not None and loading.loaded is not None:
+    environment = dict(os.environ)
+    wrong = load_env(options.env, environment)
+    loading = inspect(files, environment)
+    problems = (*wrong, *loading.problems)
+    errors = [each for each in problems if each.severity == "error"]
+    if options.explain is not None and loading.loaded is not None and not errors:
         try:
             steps = list(explained(loading.loaded, options.explain, options.headers))
         except RequestError as error:
@@ -67,53 +83,72 @@ def run(options: Options) -> int:
             return UNREADABLE
         _show_steps(steps, json=options.json)
         return 0
-    _show(loading.problems, loading.sources, files, json=options.json)
-    if unreadable:
+    _show(problems, loading.sources, files, json=options.json)
+    if any(each.rule == "unreadable" for each in errors):
         return UNREADABLE
-    return int(bool(errors or (options.strict and loading.problems)))
+    return int(bool(errors or (options.strict and problems)))
 
 
 def explained(loaded: Loaded, request: str, headers: Sequence[str]) -> Iterator[Step]:
     """The way of `request` through each server that it may have been meant for.  Raises RequestError."""
-    method, _, url = request.strip().rpartition(" ")
-    parts = urlsplit(url)
-    if parts.scheme.lower() not in ("", "http", "https", "ws", "wss") or not (
-        parts.netloc or url.startswith("/")
-    ):
-        raise RequestError(
-            f'{request!r} is no request; write it as in "GET http://localhost:8080/path?query"'
-        )
+    method, scheme, authority, target = _request(request)
     fields = [_field(header) for header in headers]
-    for site in _meant(loaded, parts.netloc):
+    named = [value for name, value in fields if name.lower() == b"host"]
+    fields = [field for field in fields if field[0].lower() != b"host"]
+    if scheme in ("ws", "wss"):
+        given = {name.lower() for name, _ in fields}
+        fields += [field for field in _HANDSHAKE if field[0].lower() not in given]
+    for site in _meant(loaded, authority):
         address = parse_addr(site.server.spec.address)
-        host = parts.netloc or host_port(address.host or "localhost", address.port)
-        given = next((value.decode("latin-1") for name, value in fields if name.lower() == b"host"), host)
-        target = (
-            url if url.startswith("/") else f"{parts.path or '/'}{f'?{parts.query}' if parts.query else ''}"
-        )
-        others = [field for field in fields if field[0].lower() != b"host"]
+        own = host_port(address.host or "localhost", address.port) if address.port else "localhost"
+        host = named[0] if named else (authority or own).encode("utf-8", "surrogateescape")
         head = RequestHead(
-            method=method.strip() or "GET",
-            host=given,
+            method=method,
+            host=host.decode("latin-1"),
             target=target,
-            headers=[(b"Host", given.encode("latin-1", "replace")), *others],
+            headers=[(b"Host", host), *fields],
             client=host_port(*_CLIENT),
         )
         yield explain(site.server, site.routes, head, _CLIENT)
 
 
-def _meant(loaded: Loaded, netloc: str) -> Iterator[Site]:
-    """The servers that listen on the port of `netloc`; all of them where none does."""
-    port = netloc.rpartition(":")[2]
+def _request(text: str) -> tuple[str, str, str, str]:
+    """Method, scheme, authority and target of what was written as a request.  Raises RequestError."""
+    method, _, url = text.strip().rpartition(" ")
+    method = method.strip() or "GET"
+    try:
+        parts = urlsplit(url)
+    except ValueError:  # brackets without an IPv6 address in them
+        parts = urlsplit("")
+    scheme = parts.scheme.lower()
+    if url.startswith("/") and not url.startswith("//"):
+        scheme, authority, target = "", "", url
+    elif scheme in ("http", "https", "ws", "wss") and parts.netloc:
+        authority = parts.netloc.rpartition("@")[2]
+        target = f"{parts.path or '/'}{f'?{parts.query}' if parts.query else ''}"
+    else:
+        method = ""
+    if not is_token(method.encode("utf-8", "surrogateescape")):
+        raise RequestError(
+            f"{quoted(text)} is no request; write it as in 'GET http://localhost:8080/path?query'"
+        )
+    return method, scheme, authority, target
+
+
+def _meant(loaded: Loaded, authority: str) -> Iterator[Site]:
+    """The servers that listen on the port of `authority`; all of them where none does."""
+    port = authority.rpartition(":")[2]
     meant = [each for each in loaded.sites if str(parse_addr(each.server.spec.address).port) == port]
     yield from meant or loaded.sites
 
 
 def _field(header: str) -> Field:
+    """A header field as curl takes it.  Raises RequestError."""
     name, colon, value = header.partition(":")
-    if not colon or not is_token(name.strip().encode()):
-        raise RequestError(f"{header!r} is no header; write it as in 'X-Env: prod'")
-    return name.strip().encode(), value.strip().encode()
+    field = name.strip().encode("utf-8", "surrogateescape"), value.strip().encode("utf-8", "surrogateescape")
+    if not colon or unsendable([field]) is not None:
+        raise RequestError(f"{quoted(header)} is no header; write it as in 'X-Env: prod'")
+    return field
 
 
 def _show(
@@ -122,13 +157,21 @@ def _show(
     if json:
         sys.stdout.write(msgspec.json.encode([asdict(each) for each in problems]).decode() + "\n")
         return
-    console = Console(highlight=False, soft_wrap=True)
+    console = _console()
     for problem in problems:
         if console.is_terminal:
             console.print(drawn(problem, sources))
         else:
             sys.stdout.write(f"{problem}\n")
     console.print(_verdict(problems, files))
+
+
+def _console() -> Console:
+    """Colours and the terminal's width on a terminal, neither in a pipe."""
+    console = Console(highlight=False, soft_wrap=True)
+    if not console.is_terminal:
+        console.width = _WIDE
+    return console
 
 
 def drawn(problem: Problem, sources: Mapping[str, Sequence[str]]) -> Text:
@@ -164,7 +207,7 @@ def _show_steps(steps: Sequence[Step], *, json: bool) -> None:
     if json:
         sys.stdout.write(msgspec.json.encode([asdict(each) for each in steps]).decode() + "\n")
         return
-    console = Console(highlight=False, soft_wrap=True)
+    console = _console()
     for step in steps:
         console.print(_tree(step))
 

@@ -1,8 +1,8 @@
-"""The command line: `aileron-demo up`, `init`, `graph` and `schema`.
+"""The command line: `aileron-demo up`, `check`, `graph`, `schema` and `init`.
 
 Exit status of `up`: 0 after a clean stop; 1 where something could not start or has ended by itself; 2 for
-usage, a missing file and a wrong config; 130 after a second Ctrl-C.  Of `graph`: 0 for a sound config, 1
-for one with problems, 2 for usage and a file that cannot be read.
+usage, a missing file and a wrong config; 130 after a second Ctrl-C.  Of `check` and `graph`: 0 for a sound
+config, 1 for one with errors, 2 for usage and a file that cannot be read.
 
 What needs time to import is imported where it is used: `--help` answers at once.
 """
@@ -29,6 +29,7 @@ _FIRST: Final = """\
 first steps:
   aileron-demo up          start both servers, then open http://localhost:8080/ in a browser
   aileron-demo init        write config.yaml and static/index.html here, to be changed
+  aileron-demo check       say what is wrong with config.yaml, and what may surprise
 
 Each command tells more with --help: aileron-demo up --help
 """
@@ -37,6 +38,12 @@ filter expressions (--filter, and the key / while it runs); all terms must hold,
   from:client  op:text|ping  conn:3  path:/ws  /regular expression/
 
 stop with Ctrl-C; a second Ctrl-C ends at once.
+"""
+_CHECK_MORE: Final = """\
+where would a request go?
+  aileron-demo check --explain 'GET http://localhost:8080/api?x=1' -H 'X-Env: prod'
+
+exit status: 0 sound; 1 errors (with --strict warnings too); 2 usage, or a file that cannot be read
 """
 
 
@@ -56,6 +63,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         arguments.parser.error("a command is missing: up starts the kit, init writes files to change")
     if arguments.command == "init":
         return _init()
+    if arguments.command == "check":
+        return _check(arguments)
     if arguments.command in ("graph", "schema"):
         from launcher import describe  # noqa: PLC0415  (brings rich and the config's reader)
 
@@ -117,6 +126,16 @@ def _parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     init.set_defaults(parser=init)
+    check = commands.add_parser(
+        "check",
+        help="say what is wrong with a config, what may surprise, and where a request would go",
+        description="Say what is wrong with a config, what may surprise, and where a request would go.",
+        epilog=_CHECK_MORE,
+        formatter_class=layout,
+        allow_abbrev=False,
+    )
+    _add_check(check)
+    check.set_defaults(parser=check)
     graph = commands.add_parser(
         "graph",
         help="draw the resources of a config, and what they refer to",
@@ -194,6 +213,40 @@ def _add_up(up: argparse.ArgumentParser) -> None:
     see.add_argument("--show-secrets", action="store_true", help="show cookies, tokens and passwords")
 
 
+def _add_check(check: argparse.ArgumentParser) -> None:
+    check.add_argument(
+        *("-f", "--file"),
+        dest="files",
+        metavar="PATH",
+        type=Path,
+        action="append",
+        default=[],
+        help="a config, or a folder of them; may be given more than once (default: ./config.yaml, else the "
+        "one that comes with this)",
+    )
+    check.add_argument(
+        *("-e", "--env"),
+        metavar="PATH",
+        type=Path,
+        action="append",
+        default=[],
+        help="a file of variables, read before the config; may be given more than once",
+    )
+    check.add_argument("--json", action="store_true", help="one JSON array, for editors and programs")
+    check.add_argument("--strict", action="store_true", help="let warnings count as errors")
+    check.add_argument(
+        "--explain", metavar="REQUEST", help="say which way this request would take, and why no other"
+    )
+    check.add_argument(
+        *("-H", "--header"),
+        dest="headers",
+        metavar="HEADER",
+        action="append",
+        default=[],
+        help="a header field of that request, as 'X-Env: prod'; may be given more than once",
+    )
+
+
 def _number(text: str) -> int:
     if not (text.isascii() and text.isdigit() and len(text) < 10):
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number, 0 or more")
@@ -222,6 +275,23 @@ def _version() -> str:
         return importlib.metadata.version("aileron-demo")
     except importlib.metadata.PackageNotFoundError:
         return "(a checkout)"
+
+
+def _check(arguments: argparse.Namespace) -> int:
+    if arguments.headers and arguments.explain is None:
+        arguments.parser.error("-H is about the request that --explain gives; give that as well")
+    from launcher import check  # noqa: PLC0415  (brings rich and the config's reader)
+
+    return check.run(
+        check.Options(
+            files=tuple(arguments.files),
+            env=tuple(arguments.env),
+            json=arguments.json,
+            strict=arguments.strict,
+            explain=arguments.explain,
+            headers=tuple(arguments.headers),
+        )
+    )
 
 
 def _init() -> int:

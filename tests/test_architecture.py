@@ -26,7 +26,7 @@ GATEWAY: Final[Mapping[str, tuple[str, ...]]] = {
     "config": (),
     "headers": ("events",),
     "websocket": ("events", "headers"),
-    "routing": ("config", "headers"),
+    "routing": ("config", "headers", "websocket"),
     "advice": ("config", "routing"),
     "errors": ("config", "headers", "routing"),
     "loading": ("config", "routing", "advice", "errors", "tls"),

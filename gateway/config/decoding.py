@@ -93,8 +93,6 @@ class Where:
     mark: Mark
     values: Mapping[str, Mark]
     """Of each field that is given, by attribute name, where its value stands."""
-    empty: frozenset[str] = frozenset()
-    """Those of them whose value counts as not given: 0, "" and the like."""
 
     def of(self, *attributes: str) -> Mark:
         """Where the value of the first of `attributes` that is given stands, else the whole."""
@@ -215,8 +213,7 @@ class MessageOf(Generic[M]):
             if each.name not in given or is_empty(given[each.name][1]):
                 place = given[each.name][0] if each.name in given else mapping.mark
                 scope.at(each.name).problem(place, "this field must be given", "required")
-        empty = frozenset(marks.keys() - values.keys())
-        where = Where(file=scope.file, path=scope.path, mark=mapping.mark, values=marks, empty=empty)
+        where = Where(file=scope.file, path=scope.path, mark=mapping.mark, values=marks)
         return None if lacking else self.cls(**values, where=where)
 
 

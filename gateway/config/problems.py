@@ -84,8 +84,7 @@ def excerpt(problem: Problem, sources: Mapping[str, Sequence[str]]) -> Excerpt |
     before = _shown(("…" if start else "") + line[start:at])
     after = _shown(line[at : start + _EXCERPT_MAX])
     more = "…" if start + _EXCERPT_MAX < len(line) else ""
-    width = sum(0 if unicodedata.combining(each) else _cells(each) for each in before)
-    return Excerpt(problem.line, f"{before}{after}{more}", f"{' ' * width}^")
+    return Excerpt(problem.line, f"{before}{after}{more}", f"{' ' * sum(map(_cells, before))}^")
 
 
 def _shown(text: str) -> str:
@@ -94,6 +93,8 @@ def _shown(text: str) -> str:
 
 def _cells(character: str) -> int:
     """How many cells of a terminal `character` takes."""
+    if unicodedata.category(character) in ("Mn", "Me"):  # goes onto the one before
+        return 0
     return 2 if unicodedata.east_asian_width(character) in ("F", "W") else 1
 
 

@@ -54,7 +54,7 @@ class Limits:
     @classmethod
     def of(cls, config: HTTPConfig) -> "Limits":
         """Those that `config` sets."""
-        given = config.where.values.keys() - config.where.empty  # AILERON takes 0 for its default
+        given = config.where.values  # without a 0, which AILERON takes for its default
         return cls(
             head=_limit(config.read_header_timeout),
             idle=_limit(config.idle_timeout),

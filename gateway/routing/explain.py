@@ -11,14 +11,15 @@ from http import HTTPStatus
 from typing import Literal
 
 from gateway.config import HTTPServer
-from gateway.config.problems import quoted
+from gateway.config.problems import escaped, quoted
 from gateway.config.resources import LBAlgorithm
 from gateway.headers import for_upstream, readable
 from gateway.routing.mux import Match
 from gateway.routing.proxying import LoadBalancer, Request
 from gateway.routing.router import Forward, Redirect, Refused, RequestHead, Router, request_of
 from gateway.routing.routes import Route, Routes
-from gateway.routing.target import InvalidTargetError, RequestTarget, parse_target
+from gateway.routing.target import RequestTarget, parse_target
+from gateway.websocket.handshake import refusal, upgrading, wants_websocket
 
 Outcome = Literal["yes", "no", "end", ""]
 """Whether something took the request; `end` is what becomes of it; empty where nothing was asked."""
@@ -37,24 +38,29 @@ def explain(server: HTTPServer, routes: Routes, head: RequestHead, client: tuple
     """The way of the request with this `head` through `server`; `client` is who sends it."""
     steps: list[Step] = []
     decision = Router(routes).decide(head)
-    try:
+    if not (
+        isinstance(decision, Refused) and decision.status == HTTPStatus.BAD_REQUEST
+    ):  # which no route sees
         target = parse_target(head.target)
-    except InvalidTargetError:
-        target = None
-    if target is not None:
         host = head.host if target.authority is None else target.authority
         steps += _routes(routes, head, target, host)
     match decision:
         case Redirect(location=location, status=status):
-            steps.append(Step(text=f"answered with {_status(status)}: {quoted(location)}", outcome="end"))
+            steps.append(_answered(status, f"go to {location}"))
         case Refused(status=status, reason=reason, code=code):
-            named = f" ({code})" if code else ""
-            steps.append(Step(text=f"answered with {_status(status)}{named}: {reason}", outcome="end"))
+            steps.append(_answered(status, reason, code))
         case Forward():
-            steps.append(_sent(head, decision, client))
-    request = f"{head.method} {head.target}"
+            steps.append(_sent(server, head, decision, client))
+    request = escaped(f'"{head.method} {head.target}" with Host: {head.host}')
+    return Step(text=f"{server.label} at {server.spec.address} is asked {request}", steps=tuple(steps))
+
+
+def _answered(status: int, words: str, code: str | None = None) -> Step:
+    """What the gateway answers itself."""
+    named = f" ({code})" if code else ""
     return Step(
-        text=f"{server.label} at {server.spec.address} is asked {quoted(request)}", steps=tuple(steps)
+        text=f"answered with {int(status)} {HTTPStatus(status).phrase}{named}: {escaped(words)}",
+        outcome="end",
     )
 
 
@@ -132,27 +138,29 @@ def _chosen(balancer: LoadBalancer) -> str:
     if spec.lb_algorithm not in (LBAlgorithm.RoundRobin, LBAlgorithm.Random):
         hasher = spec.hasher
         source = "ClientAddr" if hasher is None else f"{hasher.hash_source.name} {hasher.key}".strip()
-        how = f"{how} by {quoted(source, marks='')}"
+        how = f"{how} of {quoted(source, marks='')}"
     return f"one of {urls} by {how}"
 
 
-def _sent(head: RequestHead, to: Forward, client: tuple[str, int]) -> Step:
-    """What the upstream is sent."""
+def _sent(server: HTTPServer, head: RequestHead, to: Forward, client: tuple[str, int]) -> Step:
+    """What the upstream is sent; where a WebSocket is asked for in a wrong way, the answer to that."""
+    listen = server.spec.http_config.listen_config
     fields = for_upstream(
         head.headers,
         authority=to.upstream.authority,
         client=client,
         host=to.host.encode("latin-1", "replace"),
-        scheme="http",
+        scheme="http" if listen is None or listen.tls_config is None else "https",
     )
+    if wants_websocket(head.headers):
+        refused = refusal(head.method, (1, 1), head.headers)
+        if refused is not None:
+            return _answered(refused.status, refused.reason)
+        fields = upgrading(fields)
     lines = [f"{head.method} {to.target} HTTP/1.1"]
     lines += [f"{readable(name)}: {readable(value)}" for name, value in fields]
     return Step(
         text=f"{to.upstream.url} is sent",
         outcome="end",
-        steps=tuple(Step(text=quoted(line, marks="")) for line in lines),
+        steps=tuple(Step(text=escaped(line)) for line in lines),
     )
-
-
-def _status(status: int) -> str:
-    return f"{int(status)} {HTTPStatus(status).phrase}"

@@ -322,7 +322,8 @@ class Mux(Generic[T]):
     """
 
     def __init__(self) -> None:
-        self._entries: list[Entry[T]] = []
+        self.entries: list[Entry[T]] = []
+        """In the order in which they were added.  To be read only."""
         self._trees: dict[str, _Node[T]] = {}
 
     def add(self, host: str, pattern: PathPattern, value: T) -> None:
@@ -336,7 +337,7 @@ class Mux(Generic[T]):
             if relation(pattern, other.pattern) in (Relation.EQUIVALENT, Relation.OVERLAPPING):
                 raise ConflictError(entry, other)
         tree.insert(entry)
-        self._entries.append(entry)
+        self.entries.append(entry)
 
     def find(self, host: str, target: RequestTarget) -> Match[T] | Redirection | None:
         """What becomes of a request with this Host field and `target`; None where no route takes it."""
@@ -373,7 +374,7 @@ class Mux(Generic[T]):
                 value=entry.value,
                 reason=_other_host(entry.host, host) or _mismatch(entry.pattern, segments),
             )
-            for entry in sorted(self._entries, key=_precedence)
+            for entry in sorted(self.entries, key=_precedence)
         ]
 
     def _find(self, host: str, segments: Sequence[str]) -> Entry[T] | None:

@@ -177,6 +177,14 @@ class RegularExpression(Pattern):
 
         return rewrite
 
+    def unknown_groups(self, template: str) -> list[str]:
+        """What stands in `template` for groups that do not exist, as `$2`, and so is always empty."""
+        return [
+            found[0]
+            for found in _VARIABLE.finditer(template)
+            if (name := found["name"] or found["braced"]) is not None and self._group(name) is None
+        ]
+
     def _parts(self, template: str) -> Iterator[str | int]:
         """The template as texts and numbers of groups."""
         position = 0

@@ -5,7 +5,7 @@ code where AILERON has one (core-v1, sections 4.3, 5.1 and 5.8).
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from http import HTTPStatus
 
 from gateway.config import ReverseProxyHandler, Upstream
@@ -40,7 +40,7 @@ class Forward:
     """What to ask the upstream for, in origin-form: printable ASCII without spaces."""
     host: str
     """The host that the client addressed: the Host field, but where the target has one (absolute-form)."""
-    handler: ReverseProxyHandler
+    handler: ReverseProxyHandler = field(compare=False, repr=False)
     """Who sends it."""
 
 
@@ -62,7 +62,7 @@ class Refused:
     """AILERON's name for it, as `E2122`; None where Go's HTTP server answers in its stead."""
     reason: str
     """For the log and the error page.  Parts of the request in it are not escaped."""
-    handler: ReverseProxyHandler | None = None
+    handler: ReverseProxyHandler | None = field(default=None, compare=False, repr=False)
     """Who refuses; None: the server itself."""
 
 

@@ -6,7 +6,9 @@ Strategy
 
 Rules
     * A pattern is made of up to four parts, from the outside in: the virtual host's, the entry's in
-      `handlers`, those of HTTPHandlers, and the handler's own.  Only the last keeps a "/" at its end.
+      `handlers`, those of HTTPHandlers, and the handler's own.  They stand one behind the other as they are,
+      but between the entry's and the handler's own there is always a "/".  A "/" at the end counts where it
+      is the handler's own, without an HTTPHandler around it, or the entry's where there is none.
     * Where virtual host and handler both have methods, a method has to be in both lists.
     * What is wrong is told at the part of the pattern that brings it in.
 """
@@ -82,46 +84,51 @@ class _Builder:
             handler = self._handlers[id_of(proxy)] = ProxyHandler(proxy)
             self.problems += handler.problems
         route = Route(place=place, methods=_methods(host, proxy), handler=handler)
-        for where, parts in self._patterns(host, mounted):
+        # Two spellings of one pattern are one.
+        for text, parts in {each.text: each.parts for each in self._mounted(host, mounted)}.items():
             try:
-                for part in parts:
-                    if any(character in part for character in " \t"):
-                        parse_pattern(part)  # which knows what was meant
-                pattern = parse_pattern(_joined(parts))
+                for culprit in parts:
+                    parse_pattern(cleaned(f"/{culprit.text}"))
+                culprit = _innermost(parts)
+                pattern = parse_pattern(text)
             except PatternError as error:
-                self._tell(where, str(error))
+                self._tell(culprit, str(error))
                 continue
-            for each in hosts:
-                try:
+            try:
+                for each in hosts:
                     self.routes.add(each, pattern, route)
-                except ConflictError as error:
-                    self._tell(where, self._conflict(error))
+            except ConflictError as error:
+                self._tell(culprit, self._conflict(error))
 
-    def _patterns(
-        self, host: VirtualHostSpec, mounted: HTTPHandlerSpec
-    ) -> Iterator[tuple[tuple[str, Where, str], tuple[str, ...]]]:
-        """Every pattern that a handler is mounted at: where its last part stands, and its parts."""
-        outer = (host.pattern, mounted.pattern)
-        found = self._inner(mounted)
-        if not found:
-            label, where = self._server.label, mounted.where
-            attribute = "pattern" if mounted.pattern or not host.pattern else ""
-            if not attribute:
-                where = host.where
-            yield (label, where, "pattern"), outer
-        for place, inner in found:
-            yield place, (*outer, *inner)
+    def _mounted(self, host: VirtualHostSpec, mounted: HTTPHandlerSpec) -> Iterator["_Joined"]:
+        """Every pattern that a handler is mounted at."""
+        label = self._server.label
+        outer = (
+            _Part(host.pattern, label, host.where, "pattern"),
+            _Part(mounted.pattern, label, mounted.where, "pattern"),
+        )
+        own = self._own(mounted)
+        for each in own:
+            inner = "/".join(part for part in (mounted.pattern, each.text) if part)
+            yield _Joined(_path(host.pattern + inner, slash=each.text.endswith("/")), (*outer, *each.parts))
+        if not own:
+            inner = mounted.pattern
+            yield _Joined(_path(host.pattern + inner, slash=inner.endswith("/")), outer)
 
-    def _inner(self, mounted: HTTPHandlerSpec) -> list[tuple[tuple[str, Where, str], tuple[str, ...]]]:
+    def _own(self, mounted: HTTPHandlerSpec) -> list["_Joined"]:
         """The patterns of the handler itself.  An HTTPHandler gives its own only to those that it holds."""
         handler = self._config.handler(mounted.handler)
+        label, where = handler.label, handler.spec.where
         if isinstance(handler, ReverseProxyHandler):
-            place = (handler.label, handler.spec.where, "patterns")
-            return [(place, (each,)) for each in handler.spec.patterns]
+            return [
+                _Joined(each, (_Part(each, label, where, "patterns", f"[{index}]"),))
+                for index, each in enumerate(handler.spec.patterns)
+            ]
         assert isinstance(handler, HTTPHandler)  # there are no others
+        part = _Part(handler.spec.pattern, label, where, "pattern")
         return [
-            (where, (cleaned("/" + "".join((handler.spec.pattern, *parts))).rstrip("/") or "/",))
-            for where, parts in self._inner(handler.spec)
+            _Joined(_path(part.text + each.text, slash=False), (part, *each.parts))
+            for each in self._own(handler.spec)
         ]
 
     def _conflict(self, error: ConflictError) -> str:
@@ -132,32 +139,58 @@ class _Builder:
                 "take; put the handlers of one host into one virtual host"
             )
             return f"this route is never reached: {what}"
-        return f"{error} (the other one is at {other.place})"
+        return (
+            f"{error}; the other one is at {other.place}, and what differs by method, host or header is for "
+            "the load balancers of one handler"
+        )
 
-    def _tell(self, place: tuple[str, Where, str], words: str) -> None:
-        label, where, attribute = place
-        mark: Mark = where.of(attribute)
-        field = f"{where.path}.{attribute}" if attribute in where.values else where.path
+    def _tell(self, part: "_Part", words: str) -> None:
+        where = part.where
+        mark: Mark = where.of(part.attribute)
+        given = part.attribute in where.values
         self.problems.append(
             Problem(
                 file=where.file,
                 line=mark.line,
                 column=mark.column,
-                resource=label,
-                field=field,
+                resource=part.label,
+                field=f"{where.path}.{part.attribute}{part.item}" if given else where.path,
                 message=words,
                 rule="route",
             )
         )
 
 
-def _joined(parts: Sequence[str]) -> str:
-    """The pattern of `parts`; a "/" at its end stays, unless it is the virtual host's."""
-    clean = cleaned("/" + "".join(parts))
-    inner = "".join(parts[1:])
-    if clean != "/":
-        clean = clean.rstrip("/") + ("/" if inner.endswith("/") else "")
-    return clean
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """What one resource adds to a pattern."""
+
+    text: str
+    label: str
+    """Of the resource."""
+    where: Where
+    attribute: str
+    item: str = ""
+    """As `[0]`, of a list."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Joined:
+    """A pattern, and what it is made of, from the outside in."""
+
+    text: str
+    parts: tuple[_Part, ...]
+
+
+def _innermost(parts: Sequence[_Part]) -> _Part:
+    """The last of `parts` that says anything, else the entry in `handlers`; never the virtual host's."""
+    return next((part for part in reversed(parts[1:]) if part.text), parts[1])
+
+
+def _path(text: str, *, slash: bool) -> str:
+    """`text` as a clean path, with a "/" at its end only if `slash`."""
+    clean = cleaned(f"/{text}").rstrip("/")
+    return f"{clean}/" if slash or not clean else clean
 
 
 def _methods(host: VirtualHostSpec, proxy: ReverseProxyHandler) -> frozenset[str] | None:

@@ -158,6 +158,7 @@ def test_init_says_what_it_did(
         ["--help"],
         ["up", "--help"],
         ["init", "--help"],
+        ["check", "--help"],
         ["graph", "--help"],
         ["schema", "--help"],
         ["--version"],

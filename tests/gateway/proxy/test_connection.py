@@ -186,7 +186,7 @@ def test_only_what_the_file_gives_bounds_a_stall(
     """The defaults bound none, nor does a 0, which stands for them; 30 in the file is meant."""
     path = tmp_path / "config.yaml"
     path.write_text(config_with("http://localhost:1", given))
-    limits = Limits.of(load([path], {}).servers[0].spec.http_config)
+    limits = Limits.of(load([path], {}).config.servers[0].spec.http_config)
     assert (limits.upload, limits.answer) == (upload, answer)
     assert (limits.head, limits.idle, limits.head_bytes) == (30, 10, 12288)
 

@@ -110,7 +110,7 @@ async def test_people_get_a_page(picky: GatewayThread, accept: str) -> None:
         in head
     )
     assert "<title>404 Not Found</title>" in body
-    assert "balancer takes this path" in body
+    assert "balancer takes this request" in body
 
 
 async def test_a_page_says_which_upstream_did_what(picky: GatewayThread) -> None:
