@@ -96,7 +96,7 @@ class LivePrinter:
             return
         self._add((event, session.path_of(event)))
         for problem in event.problems if isinstance(event, Reload) else ():
-            for line in view.wrong(problem, self._size().columns - 1):
+            for line in view.below(problem, self._size().columns - 1):
                 self._add(line)
 
     def own(self, session: Session, event: Own) -> None:

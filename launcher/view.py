@@ -9,6 +9,7 @@ Rules
     * Colours have enough contrast on black and on white (3:1 and more); no background is taken for granted.
 """
 
+import textwrap
 from collections.abc import Sequence
 from typing import Final
 
@@ -114,9 +115,10 @@ def said_by(child: str, line: str, width: int) -> Text:
     return cut(Text.assemble((f"{child}: ", WARN), escape(line)), width)
 
 
-def wrong(problem: str, width: int) -> list[Text]:
-    """Draw a problem of a reload below its record: whole, since it leads to the cure."""
-    return _folded(Text(f"          {escape(problem)}", style=WARN), width)
+def below(text: str, width: int) -> list[Text]:
+    """Draw what belongs to the line above and is too important to be cut."""
+    indent = " " * 10
+    return [Text(f"{indent}{line}") for line in textwrap.wrap(escape(text), max(20, width - len(indent)))]
 
 
 def banner(kit: Kit, session: Session, version: str, width: int) -> list[Text]:
@@ -178,7 +180,7 @@ def _fact(name: str, value: str, style: str = "") -> Text:
 
 
 def _folded(text: Text, width: int) -> list[Text]:
-    """Fold a line at spaces; what follows stands under the words."""
+    """Fold a line of the banner at spaces; what follows stands under the words."""
     if text.cell_len <= width:
         return [text]
     indent = 14
@@ -186,7 +188,7 @@ def _folded(text: Text, width: int) -> list[Text]:
     if at <= indent:
         return [cut(text, width)]
     head, rest = text.divide([at])
-    rest = Text(" " * (indent - 1), style=text.style) + rest
+    rest = Text(" " * (indent - 1)) + rest
     return [head, *_folded(rest, width)]
 
 

@@ -197,7 +197,7 @@ def test_what_a_child_says_is_escaped() -> None:
 def test_a_problem_of_a_reload_is_whole() -> None:
     """It is folded at spaces, and escaped."""
     told = "config.yaml:34:3: spec.loadBalancer: unknown field; did you mean loadBalancers? \x1b[2J"
-    lines = [line.plain for line in view.wrong(told, 40)]
+    lines = [line.plain for line in view.below(told, 40)]
     assert all(len(line) <= 40 for line in lines)
     assert len(lines) > 2
     assert " ".join(line.strip() for line in lines) == told.replace("\x1b", r"\x1b")
