@@ -452,7 +452,7 @@ def test_loading_files(tmp_path: Path) -> None:
     first, second = tmp_path / "first.yaml", tmp_path / "second.yaml"
     first.write_text(ENTRYPOINT + SERVER, encoding="utf-8")
     second.write_text(PROXY, encoding="utf-8")
-    assert len(load([first, second, tmp_path / "." / "first.yaml"], {}).servers) == 1
+    assert len(load([first, second, tmp_path / "." / "first.yaml"], {}).config.servers) == 1
     second.write_text(PROXY.replace("Prefix", "prefix") + SERVER, encoding="utf-8")
     with pytest.raises(ConfigError) as caught:
         load([first, second], {})

@@ -12,7 +12,7 @@ CONFIG = Path(__file__).parents[3] / "config.yaml"
 
 def test_it_is_the_examples_with_the_demo_upstream() -> None:
     """A gateway on 8080, everything to localhost:9090."""
-    config = load([CONFIG], {})
+    config = load([CONFIG], {}).config
     assert [server.spec.addr for server in config.servers] == [":8080"]
     assert [upstream.url for upstream in config.upstreams] == ["http://localhost:9090"]
 
@@ -44,5 +44,5 @@ def test_what_its_comments_promise(tmp_path: Path, right: str, other: str, addr:
     assert text.count(right) == 1
     path = tmp_path / "config.yaml"
     path.write_text(text.replace(right, other), encoding="utf-8")
-    config = load([path], {})
+    config = load([path], {}).config
     assert (config.servers[0].spec.addr, config.upstreams[0].url) == (addr, upstream)
