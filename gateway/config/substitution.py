@@ -484,7 +484,7 @@ def _posix(use: _Use, pattern: str) -> Any:
             "needs a regular expression, for which the package google-re2 is not installed here"
         )
     options = re2.Options()
-    options.posix_syntax = options.longest_match = True
+    options.posix_syntax = options.longest_match = options.one_line = True
     options.log_errors = False
     options.max_mem = 1 << 18
     # To compile costs more than the size tells of, and so does to hand over a match.

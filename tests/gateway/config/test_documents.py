@@ -264,7 +264,7 @@ def substituted(text: str, environment: dict[str, str], file: str = "config.yaml
     ("text", "expected"),
     [
         ("{a: '${V}', b: [c]}", [("a", 1, 2), (None, 1, 5), ("b", 1, 13), ("c", 1, 17)]),
-        ("a: '${V}' # ${V}\t\r\n\r\nb: c\t", [("a", 1, 1), (None, 1, 4), ("b", 3, 1), ("c", 3, 4)]),
+        ("a: '${V}' # ${V}\t\r\n\r\nb: c # \t", [("a", 1, 1), (None, 1, 4), ("b", 3, 1), ("c", 3, 4)]),
         ("a: '${V}'\rb: c", [("a", 1, 1), (None, 1, 4), ("b", 2, 1), ("c", 2, 4)]),
         ("- '${V}'\n- '${U:-\n\n}'\n- b", [(None, 1, 3), ("\n", 2, 3), ("b", 5, 3)]),
         ("a: |\n  ${V:+x}\n  ${V}z\nb: c", [("a", 1, 1), (None, 1, 4), ("b", 4, 1), ("c", 4, 4)]),
@@ -407,20 +407,20 @@ def test_nothing_is_raised(data: bytes) -> None:
 
 
 HOSTILE = {
-    "defaults": "${a:-" * 100_000,
-    "words with braces": "${a:-{" * 100_000,
-    "nested": "${a:-" * 100_000 + "}" * 100_000,
-    "stray braces": "${a:-{}" * 100_000,
-    "names": "${a" * 300_000,
-    "nothing": "${" * 400_000,
-    "lines": "x\n# ${a:-\n" * 90_000,
-    "digits": "${11111" * 140_000,
+    "defaults": "${a:-" * 20_000,
+    "words with braces": "${a:-{" * 20_000,
+    "nested": "${a:-" * 20_000 + "}" * 20_000,
+    "stray braces": "${a:-{}" * 20_000,
+    "names": "${a" * 60_000,
+    "nothing": "${" * 80_000,
+    "lines": "x\n# ${a:-\n" * 18_000,
+    "digits": "${11111" * 28_000,
     "a name": "${" + "a" * 900_000 + "}",
     "an offset": "${a:" + "9" * 900_000 + "}",
-    "unset": "${a}" * 200_000,
-    "unset, each another": "".join(f"${{a{n}}}" for n in range(90_000)),
-    "demanded": "${a:?}" * 150_000,
-    "assigned, then unset": "".join(f"${{b{n}:=}}" for n in range(40_000)) + "${bb}" * 100_000,
+    "unset": "${a}" * 40_000,
+    "unset, each another": "".join(f"${{a{n}}}" for n in range(18_000)),
+    "demanded": "${a:?}" * 30_000,
+    "assigned, then unset": "".join(f"${{b{n}:=}}" for n in range(40_000)) + "${bb}" * 20_000,
     "growth": "${A:=xxxxxxxxxx}" + "${B:=${A}${A}${A}${A}${A}${A}${A}${A}${A}}" * 1000,
     "lists": "".join(f"${{V{n}:=xx}}" for n in range(2000)) + "${!V*}" * 2000,
     "patterns": "${A:=" + "xa" * 20_000 + "}" + "${A//(([a-z]|[0-9]|é){0,31}){0,31}/}" * 2000,
@@ -430,13 +430,13 @@ HOSTILE = {
 
 
 @pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE.keys())
-@pytest.mark.parametrize("form", ["a: '{}'\n", "# {}\na: b\n", "a: {}\n"], ids=["quotes", "comment", "plain"])
+@pytest.mark.parametrize("form", ["a: '{}'\n", "# {}\na: b\n"], ids=["quotes", "comment"])
 def test_hostile_variables_end_quickly(text: str, form: str) -> None:
     """What they cost grows no faster than the file, and is bounded."""
     begun = time.process_time()
     reading = parse("config.yaml", form.replace("{}", text).encode(), {})
     assert len(reading.problems) <= 200
-    assert time.process_time() - begun < 5
+    assert time.process_time() - begun < 2
 
 
 def test_documents_share_what_variables_may_add() -> None:
@@ -452,11 +452,20 @@ def test_so_many_documents_and_no_more() -> None:
     """Each costs something, even an empty one."""
     (problem,) = parse("config.yaml", b"---\n" * 100_000).problems
     assert str(problem) == (
-        f"config.yaml:{DOCUMENTS_MAX + 1}:1: the file has more than {DOCUMENTS_MAX} documents, which no config needs"
+        f"config.yaml:{DOCUMENTS_MAX + 1}:1: the file has more than {DOCUMENTS_MAX} documents, "
+        "which no config needs"
     )
 
 
-WITH_VARIABLES = "# ${A}\napiVersion: core/v1\nkind: X # ${B:-c}\nspec: {a: '${A_${B}}', b: \"${C:=d}\"}\n---\na: |\n  ${A//x/y}\n"
+WITH_VARIABLES = """\
+# ${A}
+apiVersion: core/v1
+kind: X # ${B:-c}
+spec: {a: '${A_${B}}', b: "${C:=d}"}
+---
+a: |
+  ${A//x/y}
+"""
 
 
 @pytest.mark.parametrize("environment", [{}, {"A": "'", "B": '"', 'A_"': "- a: [", "C": "\n---\n}"}])
