@@ -189,13 +189,23 @@ def _broken_json(file: str, source: Text) -> Problem | None:
             return source.problem(file, start + marker + at, words, "json")
         except RecursionError:
             return source.problem(file, start, "lists and mappings are nested far too deep", "json")
+        except _ConstantError as error:
+            at = next(found.start() for found in _TOKEN.finditer(text, marker) if found[0] == str(error))
+            return source.problem(file, start + at, f"JSON has no {error}", "json")
         except ValueError as error:  # a number of thousands of digits
             return source.problem(file, start, str(error).partition(":")[0], "json")
     return None
 
 
+class _ConstantError(Exception):
+    """A constant of JavaScript that Python takes for JSON."""
+
+
+_TOKEN: Final = re.compile(r'"(?:[^"\\]|\\.)*"|-?[A-Za-z]+')
+
+
 def _no_number(constant: str) -> None:
-    raise ValueError(f"JSON has no {constant}")
+    raise _ConstantError(constant)
 
 
 class _Reader:

@@ -172,14 +172,19 @@ class _Work:
         return Substituted("".join(parts), pieces)
 
     def look_for_unclosed(self, done: Substituted) -> None:
-        """Tell of the first "${" that begins a variable, but is never closed."""
-        at, last = done.text.find("${"), done.text.rfind("}")
+        """Tell of the first "${" that begins a variable, but is not closed in its line."""
+        text = done.text
+        at, brace, line = text.find("${"), -1, -1
         while at >= 0:
-            if at > last and _LONG.match(done.text, at + 2):
+            if brace < at:
+                brace = text.find("}", at) % (len(text) + 1)  # -1: at the end
+            if line < at:
+                line = text.find("\n", at) % (len(text) + 1)
+            if brace >= line and _LONG.match(text, at + 2):
                 words = 'this "${" is never closed, so it stays as it is; a "}" is missing'
                 self._tell(done.origin(at), words, warning=True)
                 return
-            at = done.text.find("${", max(at + 2, last))
+            at = text.find("${", at + 2)
 
     def _value(self, before: Substituted, start: int, expression: str) -> str:
         """What stands in the place of `expression`, which begins at `start`."""
@@ -247,7 +252,8 @@ def _own_brace(text: str, start: int) -> int | None:
     nested = text.find("${", start)
     end = len(text) if nested < 0 else nested
     line = text.find("\n", start, end)
-    for limit in (end if line < 0 else line, end):
+    line = end if line < 0 else line
+    for limit in (line, end):
         depth = 1
         first = None
         for found in _BRACE.finditer(text, start, limit):
@@ -256,8 +262,8 @@ def _own_brace(text: str, start: int) -> int | None:
                 first = found.start()
             if depth == 0:
                 return found.start()
-        if first is not None and limit != nested:
-            return first  # a brace in the word has no partner
+        if first is not None and limit == line and limit != nested:
+            return first  # a brace in the word has no partner in its line
     return None
 
 

@@ -103,8 +103,10 @@ def test_what_a_file_sets_is_not_seen_in_it() -> None:
         (
             "A =b",
             [
-                '1:1: "A " is not the name of a variable, which holds letters, digits and underscores; '
-                "leave no blank around the ="
+                (
+                    '1:1: "A " is not the name of a variable, which holds letters, digits and underscores; '
+                    "leave no blank around the ="
+                )
             ],
         ),
         ("=b", ['1:1: "" is not the name of a variable, which holds letters, digits and underscores']),
@@ -121,8 +123,10 @@ def test_what_a_file_sets_is_not_seen_in_it() -> None:
         (
             " A=x${VALUE}",
             [
-                "1:5: warning: the variable VALUE is not set, so nothing stands here; "
-                "${VALUE:-value} gives it a default"
+                (
+                    "1:5: warning: the variable VALUE is not set, so nothing stands here; "
+                    "${VALUE:-value} gives it a default"
+                )
             ],
         ),
         (

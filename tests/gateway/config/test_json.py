@@ -97,7 +97,7 @@ def test_variables_stand_in_strings() -> None:
         ('{"a": "b\nc"}', "1:9", "a line cannot end inside of quotes; write \\n for a line break"),
         ('["a\tb"]', "1:4", "a tab cannot stand inside of quotes; write \\t"),
         ('["\\d"]', "1:3", "this backslash means nothing in JSON; double it"),
-        ('["\\u12"]', "1:5", 'behind "\\u" four hexadecimal digits have to stand'),
+        ('["\\u12"]', "1:4", 'behind "\\u" four hexadecimal digits have to stand'),
         ("[NaN]", "1:2", "JSON has no NaN"),
         ('["NaN",\n-Infinity]', "2:1", "JSON has no -Infinity"),
         ("[True]", "1:2", "a value is missing here"),

@@ -186,6 +186,7 @@ def test_what_the_forms_make_of_a_value(expression: str, expected: str) -> None:
         ("${${DIGIT}}", "${1}"),
         ("${1A:-y}${_:-x}", "yx"),
         ("${SET:-x", "${SET:-x"),
+        ("${U:-x\n[{a}]", "${U:-x\n[{a}]"),
     ],
 )
 def test_what_comes_of_a_text(text: str, expected: str) -> None:
@@ -258,6 +259,7 @@ def test_an_assignment_lasts(text: str, expected: str, name: str, kept: str) -> 
         ("${BINARY}", 0, "the variable BINARY has a value that is not UTF-8"),
         ("${BINARY:-x}", 0, "the variable BINARY has a value that is not UTF-8"),
         ("${OUT}", 0, "the variable … is not set, so nothing stands here"),
+        ("x${SET:-x\n[{a}]", 1, 'this "${" is never closed, so it stays as it is; a "}" is missing'),
         ("x${SET:-x", 1, 'this "${" is never closed, so it stays as it is; a "}" is missing'),
     ],
 )
