@@ -79,8 +79,8 @@ def test_what_is_too_much(text: str, message: str) -> None:
     assert caught.value.bound
 
 
-def test_as_much_as_there_may_be() -> None:
-    """The limits themselves are allowed."""
+def test_as_deep_as_there_may_be() -> None:
+    """The limit itself is allowed, and so is a list as long as no config's."""
     (root,) = Composer(Text("[" + "x," * (NODES_MAX // 10) + "]"), 0).roots()
     assert isinstance(root.node, SequenceNode)
     assert len(root.node.items) == NODES_MAX // 10

@@ -19,7 +19,8 @@ from gateway.config.documents import (
     parse,
     read_all,
 )
-from gateway.config.problems import Mark
+from gateway.config.graph import link
+from gateway.config.problems import Mark, Problem
 from gateway.config.substitution import ADDED_MAX
 
 from .samples import GOOD
@@ -380,6 +381,17 @@ def test_what_is_wrong_with_variables(text: str, problems: list[str]) -> None:
         True
     ] * len(problems), found
     assert "hunter2" not in "".join(found)
+
+
+def test_an_unset_variable_is_as_good_as_nothing() -> None:
+    """Also where a field has a pattern: it is not given, rather than not allowed."""
+    runner = "{apiVersion: core/v1, kind: '${KIND}'}"
+    reading = substituted(f"apiVersion: core/v1\nkind: Entrypoint\nspec: {{runners: [{runner}]}}\n", {})
+    problems: list[Problem] = []
+    link(reading.documents, problems, files=["config.yaml"])
+    assert [str(problem) for problem in problems] == [
+        "config.yaml:3:40: Entrypoint: spec.runners[0].kind: this field must be given"
+    ]
 
 
 def test_a_document_of_nothing_but_an_unset_variable() -> None:
