@@ -1,6 +1,9 @@
 """config.yaml: text → typed resources.  Pure, but for reading files.
 
 documents.py    files → YAML documents, as nodes that know where they stand
+composing.py    text → such nodes, in bounds
+substitution.py ${VARIABLES} in a text, replaced
+envfile.py      env files → environment variables
 syntax.py       what a YAML parser complains of, in words for people
 decoding.py     nodes → typed values; names, defaults and types by protojson's rules
 hints.py        what was probably meant by a value that is none

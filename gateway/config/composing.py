@@ -69,6 +69,7 @@ class Text:
     def __init__(self, text: str) -> None:
         self.text = text
         self._starts = [0, *(found.end() for found in re.finditer(r"\r\n|\n|\r", text))]
+        self._lines: list[str] | None = None
 
     def mark(self, index: int) -> Mark:
         """Where what stands at `index` stands."""
@@ -77,7 +78,10 @@ class Text:
 
     def lines(self) -> list[str]:
         """Its lines, without what ends them."""
-        return [self.text[a:b].rstrip("\r\n") for a, b in itertools.pairwise((*self._starts, len(self.text)))]
+        if self._lines is None:
+            ends = itertools.pairwise((*self._starts, len(self.text)))
+            self._lines = [self.text[a:b].rstrip("\r\n") for a, b in ends]
+        return self._lines
 
     def problem(self, file: str, index: int, message: str, rule: str = "yaml") -> Problem:
         """An error in `file`, at `index`."""
@@ -100,16 +104,33 @@ class Expanded(Text):
         """The lines of the file."""
         return self._file.lines()
 
+    def from_variable(self, index: int) -> bool:
+        """Whether what stands at `index` came out of a variable."""
+        return self._substituted.from_variable(index)
+
 
 class BrokenError(Exception):
     """A document that cannot be read any further."""
 
-    def __init__(self, message: str, *, at: Mark, noticed: int) -> None:
+    def __init__(self, message: str, *, at: Mark, noticed: int, bound: bool = False) -> None:
         super().__init__(message)
+        self.bound = bound
+        """Whether it is just too much."""
         self.at = at
         """The place to show."""
         self.noticed = noticed
         """The index in the file up to which the parser has come."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Root:
+    """A document, and where in its text it stands."""
+
+    node: Node
+    begins: int
+    """Where its first directive, `---` or value stands."""
+    content: int
+    """Behind its `---`, if it has one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,18 +157,20 @@ class Composer:
         """Where those stand that are open."""
         self._quoted: yaml.ScalarEvent | None = None
         """The last value in quotes."""
+        self.scalars: list[tuple[int, int]] = []
+        """Where each value that is no collection begins and ends, so far."""
 
-    def roots(self) -> Iterator[tuple[int, Node]]:
-        """The root of each document and where that begins; raises BrokenError where one cannot be read."""
+    def roots(self) -> Iterator[Root]:
+        """The root of each document; raises BrokenError where one cannot be read."""
         while not isinstance(event := self._event(), yaml.StreamEndEvent):
             if isinstance(event, yaml.DocumentStartEvent):
-                begins = self._index(event.start_mark)
+                begins, content = self._index(event.start_mark), self._index(event.end_mark)
                 self._anchors.clear()
                 self._size = 0
                 self._brackets.clear()
-                root = self._compose(self._event(), depth=0).node
+                node = self._compose(self._event(), depth=0).node
                 self._event()  # the end of the document, which may not be one
-                yield begins, root
+                yield Root(node=node, begins=begins, content=content)
 
     def _event(self) -> yaml.Event:
         try:
@@ -186,8 +209,8 @@ class Composer:
         opened, closed = self._index(last.start_mark), self._index(last.end_mark) - 1
         return self._source.mark(opened), self._source.mark(closed)
 
-    def _refused(self, message: str, at: int) -> BrokenError:
-        return BrokenError(message, at=self._source.mark(at), noticed=at)
+    def _refused(self, message: str, at: int, *, bound: bool = False) -> BrokenError:
+        return BrokenError(message, at=self._source.mark(at), noticed=at, bound=bound)
 
     def _index(self, mark: Any) -> int:
         return self._start + int(mark.index)
@@ -229,6 +252,7 @@ class Composer:
         assert isinstance(event, yaml.ScalarEvent)  # nothing else begins a node
         if event.style in ("'", '"'):
             self._quoted = event
+        self.scalars.append((self._index(event.start_mark), self._index(event.end_mark)))
         text = event.value if event.value.isascii() else _SURROGATES.sub(_joined, event.value)
         return ScalarNode(text=text, plain=not event.style, tag=event.tag, mark=mark), 0
 
@@ -254,10 +278,10 @@ class Composer:
         self._size += size
         if self._size > NODES_MAX:
             message = f"with all its aliases the document has more than {NODES_MAX} values"
-            raise self._refused(message, at)
+            raise self._refused(message, at, bound=True)
         if depth > DEPTH_MAX:
             message = f"lists and mappings are nested more than {DEPTH_MAX} deep"
-            raise self._refused(message, at)
+            raise self._refused(message, at, bound=True)
 
 
 _SURROGATES: Final = re.compile("[\ud800-\udbff][\udc00-\udfff]")

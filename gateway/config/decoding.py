@@ -327,7 +327,7 @@ class Text:
             words = f"should be a string, but {value} is a {kind}; write {quoted(scalar.text)} in quotes"
             scope.problem(scalar.mark, words, "type")
             return None
-        if self.pattern is not None and not self.pattern.fullmatch(scalar.text):
+        if scalar.text and self.pattern is not None and not self.pattern.fullmatch(scalar.text):
             scope.problem(scalar.mark, f"{quoted(scalar.text)} is not allowed here; {self.words}")
             return None
         return scalar.text or None

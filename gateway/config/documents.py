@@ -13,6 +13,7 @@ Rules
     * Nothing but `read_all` touches a file.
 """
 
+import bisect
 import codecs
 import json
 import os
@@ -28,12 +29,13 @@ from gateway.config.composing import (
     Expanded,
     MappingNode,
     Node,
+    Root,
     ScalarNode,
     SequenceNode,
     Text,
 )
-from gateway.config.problems import Problem, quoted
-from gateway.config.substitution import Remark, UnusableError, substitute
+from gateway.config.problems import Mark, Problem, Severity, quoted
+from gateway.config.substitution import Allowance, Remark, UnusableError, substitute
 from gateway.config.syntax import explain_json
 
 __all__ = ["Document", "MappingNode", "Node", "Reading", "ScalarNode", "SequenceNode", "parse", "read_all"]
@@ -149,8 +151,8 @@ def parse(file: str, data: bytes, environment: MutableMapping[str, str] | None =
     if file.endswith(".json"):
         if problem := _broken_json(file, source):
             return Reading(problems=(problem,), sources=sources)
-        # Between JSON's tokens may stand tabs, which YAML knows less well; in its strings stand none.
-        source = Text(text.replace("\t", " "))
+        # Between JSON's tokens may stand tabs, and line breaks before a colon, which YAML knows less well.
+        source.text = _BEFORE_COLON.sub(lambda found: found[1] + " " * len(found[2]), text.replace("\t", " "))
     reader = _Reader(file, source, {} if environment is None else environment)
     reader.read()
     return Reading(documents=tuple(reader.documents), problems=tuple(reader.problems), sources=sources)
@@ -161,9 +163,12 @@ _UNPRINTABLE: Final = re.compile(
 )
 """What YAML 1.2 (section 5.1) keeps out of a file, and a byte order mark that is not at its start."""
 
-_DOCUMENT_START: Final = re.compile(r"^---(?=\s|\Z)", re.MULTILINE)
+_DOCUMENT_START: Final = re.compile(r"(?:^|(?<=\r))---(?=\s|\Z)", re.MULTILINE)
 
-_BETWEEN_BRACKETS: Final = re.compile(r"[\[{][^#]*?(\$\{[^}\s]*\}?)")
+_VARIABLE: Final = re.compile(r"\$\{[^}\s]*\}?")
+_COMMENT: Final = re.compile(r"(?:^|(?<=[ \t\r\n]))#")
+
+_BEFORE_COLON: Final = re.compile(r'("(?:[^"\\]|\\.)*")([ \r\n]*)(?=:)')
 
 _BROKEN_MAX: Final = 20
 """After so many broken documents a file is no config."""
@@ -178,15 +183,29 @@ def _broken_json(file: str, source: Text) -> Problem | None:
         if not text[marker:].strip():
             continue
         try:
-            json.loads(text[marker:])
+            json.loads(text[marker:], parse_constant=_no_number)
         except json.JSONDecodeError as error:
             at, words = explain_json(error)
             return source.problem(file, start + marker + at, words, "json")
         except RecursionError:
             return source.problem(file, start, "lists and mappings are nested far too deep", "json")
+        except _ConstantError as error:
+            at = next(found.start() for found in _TOKEN.finditer(text, marker) if found[0] == str(error))
+            return source.problem(file, start + at, f"JSON has no {error}", "json")
         except ValueError as error:  # a number of thousands of digits
             return source.problem(file, start, str(error).partition(":")[0], "json")
     return None
+
+
+class _ConstantError(Exception):
+    """A constant of JavaScript that Python takes for JSON."""
+
+
+_TOKEN: Final = re.compile(r'"(?:[^"\\]|\\.)*"|-?[A-Za-z]+')
+
+
+def _no_number(constant: str) -> None:
+    raise _ConstantError(constant)
 
 
 class _Reader:
@@ -194,106 +213,134 @@ class _Reader:
 
     def __init__(self, file: str, source: Text, environment: MutableMapping[str, str]) -> None:
         self._file, self._source, self._environment = file, source, environment
+        self._allowance = Allowance()
+        self._scalars: list[tuple[int, int]] = []
         self.documents: list[Document] = []
         self.problems: list[Problem] = []
 
     def read(self) -> None:
         """Read all of them."""
-        found: list[tuple[int, Node]] = []
+        found: list[Root] = []
         start = 0
         while len(self.problems) < _BROKEN_MAX:
+            composer = Composer(self._source, start)
             try:
-                for begins, root in Composer(self._source, start).roots():
-                    found.append((begins, root))
+                for root in composer.roots():
+                    found.append(root)
                     if len(found) > DOCUMENTS_MAX:
                         words = f"the file has more than {DOCUMENTS_MAX} documents, which no config needs"
-                        self.problems.append(self._source.problem(self._file, begins, words))
+                        self.problems.append(self._source.problem(self._file, root.begins, words))
                         return
                 break
             except BrokenError as broken:
-                self._tell(broken, variables="${" in self._line(broken.at.line))
+                self._tell(broken)
                 following = _DOCUMENT_START.search(self._source.text, max(broken.noticed, start + 1))
                 if following is None:
                     break
                 start = following.start()
+            finally:
+                self._scalars += composer.scalars
         begins = 0  # what stands above the first document belongs to it
-        for index, (at, root) in enumerate(found):
-            following = _DOCUMENT_START.search(self._source.text, at + 1)
+        whole = not self.problems
+        for index, root in enumerate(found):
+            following = _DOCUMENT_START.search(self._source.text, root.content)
             ends = following.start() if following else len(self._source.text)
             if index + 1 < len(found):
-                ends = min(ends, found[index + 1][0])
-            self._add(root, begins if index == 0 and not self.problems else at, ends)
+                ends = min(ends, found[index + 1].begins)
+            self._add(root.node, begins if index == 0 and whole else root.begins, ends)
 
     def _add(self, root: Node, begins: int, end: int) -> None:
         text = self._source.text[begins:end]
         if "${" not in text:
             self.documents.append(Document(file=self._file, root=root))
             return
-        if self._says_what_by_variables(root):
+        if self._says_what_by_variables(root) or self._allowance.spent:
             return
         try:
-            substituted, remarks = substitute(text, self._environment)
+            substituted, remarks = substitute(text, self._environment, allowance=self._allowance)
         except UnusableError as error:
             self._note(error.remarks, begins)
             return
         self._note(remarks, begins)
         expanded = Expanded(self._source, begins, substituted)
-        try:
-            roots = [each for _, each in Composer(expanded, 0).roots()]
-        except BrokenError as broken:
-            self._tell(broken, variables=True)
+        if found := _UNPRINTABLE.search(expanded.text):
+            words = f"the value of this variable holds U+{ord(found[0]):04X}, which is not allowed in YAML"
+            self.problems.append(expanded.problem(self._file, found.start(), words, "variable"))
             return
-        if len(roots) == 1:
-            self.documents.append(Document(file=self._file, root=roots[0]))
-        else:
-            words = "the value of a variable in this document begins a new one; it has to stay inside"
-            self.problems.append(self._source.problem(self._file, begins, words, "variable"))
+        try:
+            roots = list(Composer(expanded, 0).roots())
+        except BrokenError as broken:
+            # Its own words may repeat a value.
+            at = expanded.mark(broken.noticed) if expanded.from_variable(broken.noticed) else broken.at
+            words = (
+                "with its variables replaced, the document is no YAML any more; put a variable in quotes, "
+                "and see to it that its value has none"
+            )
+            if broken.bound:
+                words = f"with its variables replaced: {broken}"
+            self._problem(at, words, "variable")
+            return
+        if len(roots) > 1:
+            words = "the value of a variable begins a new document here; it has to stay inside its own"
+            self.problems.append(expanded.problem(self._file, roots[1].begins, words, "variable"))
+        elif roots:
+            self.documents.append(Document(file=self._file, root=roots[0].node))
 
     def _says_what_by_variables(self, root: Node) -> bool:
         """Tell of variables in apiVersion and kind, which AILERON reads before it replaces any."""
         told = len(self.problems)
         for key, value in root.entries if isinstance(root, MappingNode) else ():
-            named = isinstance(key, ScalarNode) and key.text in ("apiVersion", "APIVersion", "kind", "Kind")
-            if named and isinstance(value, ScalarNode) and "${" in value.text:
-                words = f"{key.text} cannot come from a variable; write the value itself"  # type: ignore[union-attr]  # named says that it is a scalar
-                mark = value.mark
-                self.problems.append(
-                    Problem(
-                        file=self._file,
-                        line=mark.line,
-                        column=mark.column,
-                        field=key.text,  # type: ignore[union-attr]  # as above
-                        message=words,
-                        rule="variable",
-                    )
-                )
+            if (
+                isinstance(key, ScalarNode)
+                and key.text in ("apiVersion", "APIVersion", "kind", "Kind")
+                and isinstance(value, ScalarNode)
+                and "${" in value.text
+            ):
+                words = f"{key.text} cannot come from a variable; write the value itself"
+                self._problem(value.mark, words, "variable", field=key.text)
         return len(self.problems) > told
 
     def _note(self, remarks: Sequence[Remark], begins: int) -> None:
         for remark in remarks:
+            in_comment = self._in_comment(begins + remark.at)
             mark = self._source.mark(begins + remark.at)
-            self.problems.append(
-                Problem(
-                    file=self._file,
-                    line=mark.line,
-                    column=mark.column,
-                    message=remark.message,
-                    severity="warning" if remark.warning else "error",
-                    rule="unset-variable" if remark.warning else "variable",
-                )
-            )
+            if not remark.warning:
+                also = " (variables count in comments as well)" if in_comment else ""
+                self._problem(mark, remark.message + also, "variable")
+            elif not in_comment:
+                self._problem(mark, remark.message, "unset-variable", severity="warning")
 
-    def _tell(self, broken: BrokenError, *, variables: bool) -> None:
-        line = self._line(broken.at.line)
-        words = str(broken)
-        if variables and (found := _BETWEEN_BRACKETS.search(line)):
+    def _in_comment(self, index: int) -> bool:
+        """Whether what stands at `index` is part of a comment: behind a "#" that is in no value."""
+        at = bisect.bisect_right(self._scalars, (index, len(self._source.text))) - 1
+        begins, ends = self._scalars[at] if at >= 0 else (0, 0)
+        if begins <= index < ends:
+            return False
+        line = index - self._source.mark(index).column + 1
+        return _COMMENT.search(self._source.text, max(line, ends), index) is not None
+
+    def _tell(self, broken: BrokenError) -> None:
+        """Tell of a document that cannot be parsed, before any variable in it is replaced."""
+        text, at = self._source.text, broken.noticed
+        if text[at - 1 : at + 1] == "${" and (found := _VARIABLE.match(text, at - 1)):
             words = (
-                f'a variable between brackets has to stand in quotes, as in "{quoted(found[1], marks="")}"'
+                f'a variable between brackets has to stand in quotes, as in "{quoted(found[0], marks="")}"'
             )
-        at = broken.at
-        self.problems.append(
-            Problem(file=self._file, line=at.line, column=at.column, message=words, rule="yaml")
-        )
+            self._problem(self._source.mark(at - 1), words, "yaml")
+        else:
+            self._problem(broken.at, str(broken), "yaml")
 
-    def _line(self, number: int) -> str:
-        return self._source.lines()[number - 1]
+    def _problem(
+        self, mark: Mark, message: str, rule: str, *, field: str | None = None, severity: Severity = "error"
+    ) -> None:
+        self.problems.append(
+            Problem(
+                file=self._file,
+                line=mark.line,
+                column=mark.column,
+                field=field,
+                message=message,
+                severity=severity,
+                rule=rule,
+            )
+        )

@@ -10,13 +10,14 @@ Rules (core-v1, section 2; the forms are those of a shell, the patterns POSIX re
     * A name holds letters, digits and underscores, and is not a number: `${1}` means something to `rewrite`.
     * A word ends at its own brace: braces in it count.  (AILERON goes on to the last one of the document.)
     * What is none of the forms is left alone, and so is `$NAME`.
-    * No message repeats the value of a variable.
+    * No message repeats the value of a variable: names and words are shown as the file has them.
+    * What variables add to a file and what patterns search is bounded, so that neither can stall a load.
 """
 
 import bisect
 import re
-from collections.abc import Callable, Mapping, MutableMapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, MutableMapping
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from gateway.config.problems import did_you_mean, quoted
@@ -26,8 +27,27 @@ try:
 except ImportError:  # a platform for which the library has no wheel
     re2 = None
 
-EXPANDED_MAX: Final = 1 << 20
-"""Characters that a text may have, its variables replaced."""
+ADDED_MAX: Final = 1 << 16
+"""Characters that the values of variables may add to a file."""
+STEPS_MAX: Final = 30_000_000
+"""What the patterns of a file may cost, in instructions of RE2: some 0.3 s."""
+REMARKS_MAX: Final = 100
+"""Remarks that are made about a text; whoever has so many mistakes begins with the first."""
+_HINTS_MAX: Final = 1000
+"""An environment of more variables is not searched for what may have been meant."""
+
+
+@dataclass(slots=True)
+class Allowance:
+    """What the variables of a file may still cost, all its documents together."""
+
+    added: int = ADDED_MAX
+    steps: int = STEPS_MAX
+
+    @property
+    def spent(self) -> bool:
+        """Whether it did not suffice, which has been told."""
+        return self.added < 0 or self.steps < 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,6 +89,15 @@ class Substituted:
         """Whether what stands at `index` now came out of a variable."""
         return self._piece(index).variable
 
+    def between(self, start: int, end: int) -> Iterator[tuple[_Piece, str]]:
+        """What stands between both indices, piece by piece; each with the origin of its first character."""
+        at = bisect.bisect_right(self._begins, start) - 1
+        while start < end:
+            stop = min(end, self._begins[at + 1] if at + 1 < len(self._begins) else end)
+            if start < stop:
+                yield _Piece(start, self.origin(start), self._pieces[at].variable), self.text[start:stop]
+            at, start = at + 1, max(start, stop)
+
     def _piece(self, index: int) -> _Piece:
         return self._pieces[bisect.bisect_right(self._begins, index) - 1]
 
@@ -82,82 +111,131 @@ class UnusableError(Exception):
 
 
 def substitute(
-    text: str, environment: MutableMapping[str, str], *, passes: int = 2
+    text: str, environment: MutableMapping[str, str], *, passes: int = 2, allowance: Allowance | None = None
 ) -> tuple[Substituted, list[Remark]]:
     """Replace the variables in `text`; `:=` and `=` write into `environment`.
 
-    Raises UnusableError, once every variable has been looked at.
+    What it costs is taken from `allowance`, by default a new one.  Raises UnusableError, once every
+    variable has been looked at.
     """
     done = Substituted(text, [_Piece(0, 0, variable=False)])
-    remarks: list[Remark] = []
-    for _ in range(passes):
-        done, found = _pass(done, environment)
-        remarks += found
-    if (left := done.text.find("${")) >= 0 and (found := _unclosed(done, left)):
-        remarks += found
-    if errors := [remark for remark in remarks if not remark.warning]:
-        raise UnusableError(errors)
-    return done, remarks
-
-
-def _pass(before: Substituted, environment: MutableMapping[str, str]) -> tuple[Substituted, list[Remark]]:
-    parts: list[str] = []
-    pieces: list[_Piece] = []
-    remarks: list[Remark] = []
-    length = 0
-
-    def take(start: int, end: int) -> None:
-        """Keep what stands between both indices, piece by piece."""
-        nonlocal length
-        while start < end:
-            piece = before._piece(start)  # noqa: SLF001  (of its own class's making)
-            following = bisect.bisect_right(before._begins, start)  # noqa: SLF001  (as above)
-            stop = min(end, before._begins[following] if following < len(before._begins) else end)  # noqa: SLF001
-            pieces.append(_Piece(length, before.origin(start), piece.variable))
-            parts.append(before.text[start:stop])
-            length += stop - start
-            start = stop
-
-    text, at = before.text, 0
-    while (start := text.find("${", at)) >= 0:
-        expression = _expression(text, start)
-        if expression is None:
-            take(at, start + 2)
-            at = start + 2
-            continue
-        take(at, start)
-        at = start + len(expression) + 3
-        origin = before.origin(start)
-        try:
-            value = _value(expression, environment)
-        except ValueError as error:
-            remarks.append(Remark(at=origin, message=str(error)))
-            value = ""
-        if value is None:
-            remarks.append(_unset(origin, expression, environment))
-            value = ""
-        if length + len(value) > EXPANDED_MAX:
-            message = f"with its variables replaced, the document has more than {EXPANDED_MAX} characters"
-            remarks.append(Remark(at=origin, message=message))
-            break
-        pieces.append(_Piece(length, origin, variable=True))
-        parts.append(value)
-        length += len(value)
+    work = _Work(text, environment, allowance or Allowance())
+    try:
+        for _ in range(passes):
+            done = work.replaced(done)
+    except _ExhaustedError:
+        pass  # the remarks tell
     else:
-        take(at, len(text))
-    return Substituted("".join(parts), pieces or [_Piece(0, 0, variable=False)]), remarks
+        work.look_for_unclosed(done)
+    if errors := [remark for remark in work.remarks if not remark.warning]:
+        raise UnusableError(errors)
+    return done, work.remarks
 
 
-def _unset(at: int, name: str, environment: Mapping[str, str]) -> Remark:
-    hint = did_you_mean(name, environment) or f"; ${{{name}:-value}} gives it a default"
-    return Remark(
-        at=at, message=f"the variable {name} is not set, so nothing stands here{hint}", warning=True
-    )
+class _ExhaustedError(Exception):
+    """It goes no further."""
+
+
+class _Work:
+    """The substitution of one text."""
+
+    def __init__(self, written: str, environment: MutableMapping[str, str], allowance: Allowance) -> None:
+        self._written, self._environment, self._allowance = written, environment, allowance
+        self.remarks: list[Remark] = []
+
+    def replaced(self, before: Substituted) -> Substituted:
+        """One pass."""
+        parts: list[str] = []
+        pieces: list[_Piece] = []
+        length = taken = at = 0
+        text = before.text
+        while (start := text.find("${", at)) >= 0:
+            expression = _expression(text, start)
+            if expression is None:
+                at = start + 2
+                continue
+            for piece, part in before.between(taken, start):
+                pieces.append(_Piece(length, piece.origin, piece.variable))
+                parts.append(part)
+                length += len(part)
+            taken = at = start + len(expression) + 3
+            value = self._value(before, start, expression)
+            pieces.append(_Piece(length, before.origin(start), variable=True))
+            parts.append(value)
+            length += len(value)
+        if not pieces:
+            return before
+        for piece, part in before.between(taken, len(text)):
+            pieces.append(_Piece(length, piece.origin, piece.variable))
+            parts.append(part)
+            length += len(part)
+        return Substituted("".join(parts), pieces)
+
+    def look_for_unclosed(self, done: Substituted) -> None:
+        """Tell of the first "${" that begins a variable, but is not closed in its line."""
+        text = done.text
+        at, brace, line = text.find("${"), -1, -1
+        while at >= 0:
+            if brace < at:
+                brace = text.find("}", at) % (len(text) + 1)  # -1: at the end
+            if line < at:
+                line = text.find("\n", at) % (len(text) + 1)
+            if brace >= line and _LONG.match(text, at + 2):
+                words = 'this "${" is never closed, so it stays as it is; a "}" is missing'
+                self._tell(done.origin(at), words, warning=True)
+                return
+            at = text.find("${", at + 2)
+
+    def _value(self, before: Substituted, start: int, expression: str) -> str:
+        """What stands in the place of `expression`, which begins at `start`."""
+        origin = before.origin(start)
+        found = _FIRST_NAME.match(expression)
+        assert found is not None  # an expression has a name
+        name = self._as_written(before, start + 2 + found.start(1), start + 2 + found.end(1))
+        try:
+            value = _value(expression, self._environment, self._allowance)
+        except _WrongError as wrong:
+            operator = start + 2 + found.end(1) + wrong.operator
+            word = self._as_written(before, operator, start + 2 + len(expression))
+            reason = f": {quoted(word, marks='')}" if wrong.reason and word else ""
+            self._tell(origin, f"the variable {name} {wrong}{reason}")
+            return ""
+        except _TooMuchError as error:
+            self._tell(origin, str(error))
+            raise _ExhaustedError from None
+        if value is None:
+            hint = f"; ${{{name}:-value}} gives it a default" if name == expression else ""
+            if len(self._environment) <= _HINTS_MAX and name == quoted(expression, marks=""):
+                hint = did_you_mean(expression, self._environment) or hint
+            self._tell(origin, f"the variable {name} is not set, so nothing stands here{hint}", warning=True)
+            return ""
+        self._allowance.added -= len(value)
+        if self._allowance.added < 0:
+            self._tell(
+                origin, f"variables may add {ADDED_MAX} characters to a file; with this one it is more"
+            )
+            raise _ExhaustedError
+        return value
+
+    def _as_written(self, before: Substituted, start: int, end: int) -> str:
+        """How the file has what stands between both indices; "…" for what is part of a value."""
+        begins, ends = before.origin(start), before.origin(end)
+        return quoted(self._written[begins:ends], marks="") if begins < ends or start == end else "…"
+
+    def _tell(self, at: int, message: str, *, warning: bool = False) -> None:
+        if warning and len(self.remarks) >= REMARKS_MAX:
+            return
+        self.remarks.append(Remark(at=at, message=message, warning=warning))
+        if len(self.remarks) >= 2 * REMARKS_MAX:
+            raise _ExhaustedError
 
 
 _NAME: Final = r"(?![0-9]+(?![0-9A-Za-z_]))[0-9A-Za-z_]+"
 _SHORT: Final = re.compile(rf"{_NAME}(@[A-Za-z]?)?\}}|#{_NAME}\}}|!{_NAME}[*@]\}}")
 _LONG: Final = re.compile(rf"{_NAME}(?=[:\-=?+#%/,^])")
+_FIRST_NAME: Final = re.compile("[#!]?([0-9A-Za-z_]+)")
+_BRACE: Final = re.compile("[{}]")
+_SURROGATE: Final = re.compile("[\ud800-\udfff]")
 
 
 def _expression(text: str, start: int) -> str | None:
@@ -174,209 +252,261 @@ def _own_brace(text: str, start: int) -> int | None:
     nested = text.find("${", start)
     end = len(text) if nested < 0 else nested
     line = text.find("\n", start, end)
-    for limit in (end if line < 0 else line, end):
+    line = end if line < 0 else line
+    for limit in (line, end):
         depth = 1
         first = None
-        for found in re.compile("[{}]").finditer(text, start, limit):
+        for found in _BRACE.finditer(text, start, limit):
             depth += 1 if found[0] == "{" else -1
             if found[0] == "}" and first is None:
                 first = found.start()
             if depth == 0:
                 return found.start()
-        if first is not None and limit != nested:
-            return first  # a brace in the word has no partner
+        if first is not None and limit == line and limit != nested:
+            return first  # a brace in the word has no partner in its line
     return None
 
 
-def _unclosed(done: Substituted, at: int) -> list[Remark]:
-    """What to say of variables that are left, which begin as one, but do not end."""
-    while at >= 0:
-        if _LONG.match(done.text, at + 2) and "}" not in done.text[at:]:
-            return [Remark(at=done.origin(at), message='this "${" is never closed; a "}" is missing')]
-        at = done.text.find("${", at + 2)
-    return []
+class _WrongError(Exception):
+    """A variable that stands for nothing; the words go on behind its name."""
+
+    def __init__(self, message: str, *, reason: bool = False) -> None:
+        super().__init__(message)
+        self.reason = reason
+        """Whether its word says why."""
+        self.operator = 0
+        """How long the operator is, behind which the word stands."""
 
 
-def _value(expression: str, environment: MutableMapping[str, str]) -> str | None:
+class _TooMuchError(Exception):
+    """A variable that costs too much."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Use:
+    """A variable, and what is to be done to it."""
+
+    name: str
+    given: str | None
+    """None: unset."""
+    word: str
+    """What stands behind the operator."""
+    environment: MutableMapping[str, str]
+    allowance: Allowance
+
+    @property
+    def value(self) -> str:
+        """Empty where it is unset."""
+        return self.given or ""
+
+
+def _value(expression: str, environment: MutableMapping[str, str], allowance: Allowance) -> str | None:
     """What `expression`, the inside of the braces, stands for; None where it is just a name, and unset.
 
-    Raises ValueError.
+    Raises _WrongError and _TooMuchError.
     """
-    if expression.startswith("#"):
-        return str(len(environment.get(expression[1:], "")))
     if expression.startswith("!"):
         # Sorted: an environment has no order that anybody chose.
-        return " ".join(sorted(name for name in environment if name.startswith(expression[1:-1])))
-    found = re.match("[0-9A-Za-z_]+", expression)
-    assert found is not None  # an expression begins with a name
-    name, rest = found[0], expression[found.end() :]
-    value = environment.get(name)
+        names = sorted(name for name in environment if name.startswith(expression[1:-1]))
+        allowance.steps -= 100 * len(environment)
+        if allowance.steps < 0:
+            raise _TooMuchError(_SEARCHED)
+        return " ".join(names)
+    found = _FIRST_NAME.match(expression)
+    assert found is not None  # an expression has a name
+    name, rest = found[1], expression[found.end() :]
+    given = environment.get(name)
+    if given is not None and not given.isascii() and _SURROGATE.search(given):
+        raise _WrongError("has a value that is not UTF-8")
+    if expression.startswith("#"):
+        return str(len(given or ""))
     if not rest:
-        return value
-    for operator, apply in _FORMS:
-        if rest.startswith(operator):
-            return apply(name, value, rest.removeprefix(operator), environment)
-    raise ValueError(f"${{{name}…}} has no form that is known")
+        return given
+    operator = next(each for each in _FORMS if rest.startswith(each))
+    use = _Use(name, given, rest.removeprefix(operator), environment, allowance)
+    try:
+        return _FORMS[operator](use)
+    except _WrongError as wrong:
+        wrong.operator = len(operator)
+        raise
 
 
-_Form = Callable[[str, str | None, str, MutableMapping[str, str]], str]
+_Form = Callable[[_Use], str]
+
+
+def _missing(use: _Use, *, empty: bool) -> bool:
+    """Whether the variable is unset or, where that counts as well, `empty`."""
+    return use.given is None or (empty and not use.given)
 
 
 def _default(*, empty: bool) -> _Form:
-    def apply(_name: str, value: str | None, word: str, _environment: MutableMapping[str, str]) -> str:
-        return word if value is None or (empty and not value) else value
-
-    return apply
+    return lambda use: use.word if _missing(use, empty=empty) else use.value
 
 
 def _assign(*, empty: bool) -> _Form:
-    def apply(name: str, value: str | None, word: str, environment: MutableMapping[str, str]) -> str:
-        if value is None or (empty and not value):
-            environment[name] = value = word
-        return value
+    def apply(use: _Use) -> str:
+        if not _missing(use, empty=empty):
+            return use.value
+        use.environment[use.name] = use.word
+        return use.word
 
     return apply
 
 
 def _demand(*, empty: bool) -> _Form:
-    def apply(name: str, value: str | None, word: str, _environment: MutableMapping[str, str]) -> str:
-        if value is None or (empty and not value):
-            state = "not set" if value is None else "empty"
-            reason = f": {quoted(word, marks='')}" if word else ""
-            raise ValueError(f"the variable {name} has to be given, but is {state}{reason}")
-        return value
+    def apply(use: _Use) -> str:
+        if _missing(use, empty=empty):
+            state = "not set" if use.given is None else "empty"
+            raise _WrongError(f"has to be given, but is {state}", reason=True)
+        return use.value
 
     return apply
 
 
 def _alternative(*, empty: bool) -> _Form:
-    def apply(_name: str, value: str | None, word: str, _environment: MutableMapping[str, str]) -> str:
-        return "" if value is None or (empty and not value) else word
-
-    return apply
+    return lambda use: "" if _missing(use, empty=empty) else use.word
 
 
-def _part(name: str, value: str | None, word: str, _environment: MutableMapping[str, str]) -> str:
+_PART: Final = re.compile("([0-9]{1,9})(?::(-?[0-9]{1,9}))?")
+
+
+def _part(use: _Use) -> str:
     """`:offset` and `:offset:length`, in characters."""
-    offset_text, colon, length_text = word.partition(":")
-    try:
-        offset, length = int(offset_text), int(length_text) if colon else -1
-    except ValueError:
-        raise ValueError(
-            f'"${{{name}:{quoted(word, marks="")}}}" should have whole numbers behind ":"'
-        ) from None
-    value = value or ""
-    if offset < 0:
-        return value
-    return value[offset:] if length < 0 else value[offset : offset + length]
+    found = _PART.fullmatch(use.word)
+    if found is None:
+        raise _WrongError('should have whole numbers behind ":"; a default begins with ":-"')
+    offset, length = int(found[1]), int(found[2] or -1)
+    return use.value[offset:] if length < 0 else use.value[offset : offset + length]
 
 
 def _strip(*, start: bool) -> _Form:
-    def apply(name: str, value: str | None, word: str, _environment: MutableMapping[str, str]) -> str:
-        value = value or ""
-        found = _ends(name, word, value, start=start)
+    def apply(use: _Use) -> str:
+        found = _end(use, use.word, start=start)
         if found is None:
-            return value
-        return value[found[1] :] if start else value[: found[0]]
+            return use.value
+        return use.value[found[1] :] if start else use.value[: found[0]]
 
     return apply
 
 
 def _replace(which: str) -> _Form:
-    def apply(name: str, value: str | None, word: str, _environment: MutableMapping[str, str]) -> str:
-        pattern, slash, replacement = word.partition("/")
+    def apply(use: _Use) -> str:
+        pattern, slash, replacement = use.word.partition("/")
         if not pattern or not slash:
-            raise ValueError(f"${{{name}/…}} should be ${{{name}{which}pattern/replacement}}")
-        value = value or ""
-        if which in ("/", "//"):
-            count = 0 if which == "//" else 1
-            return str(_posix(name, pattern).sub(lambda _found: replacement, value, count=count))
-        found = _ends(name, pattern, value, start=which == "/#")
+            raise _WrongError(f'should have "pattern/replacement" behind "{which}"')
+        if which == "//":
+            return _changed(use, _posix(use, pattern), lambda _: replacement)
+        if which == "/":
+            match = _posix(use, pattern).search(use.value)
+            found = None if match is None else match.span()
+        else:
+            found = _end(use, pattern, start=which == "/#")
         if found is None:
-            return value
-        return replacement + value[found[1] :] if which == "/#" else value[: found[0]] + replacement
+            return use.value
+        return f"{use.value[: found[0]]}{replacement}{use.value[found[1] :]}"
 
     return apply
 
 
 def _case(change: Callable[[str], str], *, everywhere: bool) -> _Form:
-    def apply(name: str, value: str | None, word: str, _environment: MutableMapping[str, str]) -> str:
-        value = value or ""
-        head, tail = (value, "") if everywhere else (value[:1], value[1:])
-        pattern = _posix(name, word) if word else None
-        changed = (
-            change(head) if pattern is None else str(pattern.sub(lambda found: change(found.group()), head))
-        )
-        return changed + tail
+    def apply(use: _Use) -> str:
+        head, tail = (use.value, "") if everywhere else (use.value[:1], use.value[1:])
+        if not use.word:
+            return change(head) + tail
+        return _changed(replace(use, given=head), _posix(use, use.word), change) + tail
 
     return apply
 
 
-def _operator(name: str, value: str | None, word: str, _environment: MutableMapping[str, str]) -> str:
-    value = value or ""
-    match word:
+def _operator(use: _Use) -> str:
+    match use.word:
         case "U":
-            return value.upper()
+            return use.value.upper()
         case "u":
-            return value[:1].upper() + value[1:]
+            return use.value[:1].upper() + use.value[1:]
         case "L":
-            return value.lower()
+            return use.value.lower()
         case "l":
-            return value[:1].lower() + value[1:]
-    raise ValueError(f"${{{name}@{word}}} has an operator that is not known; U, u, L and l are")
+            return use.value[:1].lower() + use.value[1:]
+    raise _WrongError('should have one of U, u, L and l behind "@"')
 
 
-_FORMS: Final[tuple[tuple[str, _Form], ...]] = (
-    (":-", _default(empty=True)),
-    ("-", _default(empty=False)),
-    (":=", _assign(empty=True)),
-    ("=", _assign(empty=False)),
-    (":?", _demand(empty=True)),
-    ("?", _demand(empty=False)),
-    (":+", _alternative(empty=True)),
-    ("+", _alternative(empty=False)),
-    (":", _part),
-    ("##", _strip(start=True)),
-    ("#", _strip(start=True)),
-    ("%%", _strip(start=False)),
-    ("%", _strip(start=False)),
-    ("//", _replace("//")),
-    ("/#", _replace("/#")),
-    ("/%", _replace("/%")),
-    ("/", _replace("/")),
-    ("^^", _case(str.upper, everywhere=True)),
-    ("^", _case(str.upper, everywhere=False)),
-    (",,", _case(str.lower, everywhere=True)),
-    (",", _case(str.lower, everywhere=False)),
-    ("@", _operator),
-)
+_FORMS: Final[Mapping[str, _Form]] = {
+    ":-": _default(empty=True),
+    "-": _default(empty=False),
+    ":=": _assign(empty=True),
+    "=": _assign(empty=False),
+    ":?": _demand(empty=True),
+    "?": _demand(empty=False),
+    ":+": _alternative(empty=True),
+    "+": _alternative(empty=False),
+    ":": _part,
+    "##": _strip(start=True),
+    "#": _strip(start=True),
+    "%%": _strip(start=False),
+    "%": _strip(start=False),
+    "//": _replace("//"),
+    "/#": _replace("/#"),
+    "/%": _replace("/%"),
+    "/": _replace("/"),
+    "^^": _case(str.upper, everywhere=True),
+    "^": _case(str.upper, everywhere=False),
+    ",,": _case(str.lower, everywhere=True),
+    ",": _case(str.lower, everywhere=False),
+    "@": _operator,
+}
 """By what stands behind the name, the longer before what it begins with."""
 
 
-def _ends(name: str, word: str, value: str, *, start: bool) -> tuple[int, int] | None:
-    """Where the start or the end of `value` matches `word`; None where it does not."""
-    pattern = _posix(name, f"^{word}" if start else f"{word}$")
-    found = [each.span() for each in pattern.finditer(value)]
-    return found[0 if start else -1] if found else None
+_SEARCHED: Final = "the patterns in this file, up to this one, have too much to search"
 
 
-def _posix(name: str, pattern: str) -> Any:
-    """The POSIX regular expression `pattern`, leftmost-longest.  Raises ValueError."""
+def _end(use: _Use, pattern: str, *, start: bool) -> tuple[int, int] | None:
+    """Where the start or the end of the value matches `pattern`; None where it does not."""
+    _posix(use, pattern)  # else "a)(b" would be one
+    match = _posix(use, f"^({pattern})" if start else f"({pattern})$").search(use.value)
+    return None if match is None else match.span()
+
+
+def _changed(use: _Use, pattern: Any, change: Callable[[str], str]) -> str:
+    """The value with all that matches changed.  Raises _TooMuchError before the result gets too long."""
+    parts: list[str] = []
+    at = length = 0
+    for found in pattern.finditer(use.value):
+        if parts and found.end() == at:
+            continue  # nothing, right behind a match: none to Go
+        parts += (use.value[at : found.start()], change(found.group()))
+        at = found.end()
+        length += len(parts[-1])
+        if length > ADDED_MAX:
+            raise _TooMuchError(f"what is replaced here has more than {ADDED_MAX} characters")
+    return "".join((*parts, use.value[at:]))
+
+
+def _posix(use: _Use, pattern: str) -> Any:
+    """The POSIX regular expression `pattern`, leftmost-longest.  Raises _WrongError and _TooMuchError."""
     if re2 is None:
-        raise ValueError(
-            f"${{{name}…}} needs regular expressions, for which the package google-re2 is not installed here"
+        raise _WrongError(
+            "needs a regular expression, for which the package google-re2 is not installed here"
         )
     options = re2.Options()
-    options.posix_syntax = options.longest_match = True
+    options.posix_syntax = options.longest_match = options.one_line = True
     options.log_errors = False
+    options.max_mem = 1 << 18
+    # To compile costs more than the size tells of, and so does to hand over a match.
+    use.allowance.steps -= 20 * len(pattern)
     try:
-        return re2.compile(pattern, options=options)
+        compiled = re2.compile(pattern, options=options)
     except re2.error as error:
-        raise ValueError(
-            f"${{{name}…}} has a pattern that is no regular expression: {_said(error)}"
-        ) from None
+        raise _WrongError(f"has a pattern that is no POSIX regular expression: {_said(error)}") from None
+    use.allowance.steps -= (compiled.programsize + 300) * (len(use.value) + 40)
+    if use.allowance.steps < 0:
+        raise _TooMuchError(_SEARCHED)
+    return compiled
 
 
 def _said(error: Exception) -> str:
+    """RE2's own words, without the part of the pattern behind them, in which may stand a value."""
     said = error.args[0] if error.args else ""
-    return quoted(said.decode(errors="replace") if isinstance(said, bytes) else str(said), marks="")
+    words = said.decode(errors="replace") if isinstance(said, bytes) else str(said)
+    return quoted(words.partition(":")[0], marks="")

@@ -301,6 +301,8 @@ def explain_json(error: json.JSONDecodeError) -> tuple[int, str]:
             at,
             "JSON has no comments; a config with comments is written in YAML, in a file that ends in .yaml",
         )
+    if found == "\t" and error.msg.startswith("Invalid control character"):
+        return at, "a tab cannot stand inside of quotes; write \\t"
     for pattern, words in _JSON:
         if error.msg.startswith(pattern):
             return at, words
@@ -315,5 +317,6 @@ _JSON: Final = (
     ("Extra data", "the document has ended above; nothing may follow but a line with ---"),
     ("Unterminated string", "this quote is never closed"),
     ("Invalid control character", "a line cannot end inside of quotes; write \\n for a line break"),
+    ("Invalid \\uXXXX", 'behind "\\u" four hexadecimal digits have to stand'),
     ("Invalid \\escape", "this backslash means nothing in JSON; double it"),
 )
