@@ -201,7 +201,7 @@ class _ConstantError(Exception):
     """A constant of JavaScript that Python takes for JSON."""
 
 
-_TOKEN: Final = re.compile(r'"(?:[^"\\]|\\.)*"|-?[A-Za-z]+')
+_TOKEN: Final = re.compile(r'"(?:[^"\\]|\\.)*"|-?Infinity|NaN')
 
 
 def _no_number(constant: str) -> None:

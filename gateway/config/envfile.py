@@ -117,21 +117,20 @@ class _Parser:
             return
         for remark in remarks:
             self._tell(number, indent + remark.at + 1, remark.message, warning=True)
-        line = substituted.text
         if self._open is not None:
             self._value(number, indent, substituted, 0)
             return
-        found = _ASSIGNMENT.match(line)
+        found = _ASSIGNMENT.match(substituted.text)
         if found is None:
             self._tell(number, indent + 1, 'a "=" is missing; write NAME=VALUE, or "#" before a comment')
             return
         name = found[1]
         if not _NAME.fullmatch(name):
             hint = "; leave no blank around the =" if _NAME.fullmatch(name.strip()) else ""
-            words = (
-                f"{quoted(name)} is not the name of a variable, which holds letters, digits and underscores"
-            )
-            self._tell(number, indent + substituted.origin(found.start(1)) + 1, words + hint)
+            at = substituted.origin(found.start(1))
+            written = quoted(line[at : substituted.origin(found.end(1))])  # it shows no value
+            words = f"{written} is not the name of a variable, which holds letters, digits and underscores"
+            self._tell(number, indent + at + 1, words + hint)
             return
         self._open = _Open(name=name, quote="", line=number, column=1, value="")
         self._value(number, indent, substituted, found.end())

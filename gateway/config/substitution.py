@@ -9,6 +9,7 @@ Strategy
 Rules (core-v1, section 2; the forms are those of a shell, the patterns POSIX regular expressions)
     * A name holds letters, digits and underscores, and is not a number: `${1}` means something to `rewrite`.
     * A word ends at its own brace: braces in it count.  (AILERON goes on to the last one of the document.)
+      It may go on over several lines; in a single one, a brace in it may lack its partner.
     * What is none of the forms is left alone, and so is `$NAME`.
     * No message repeats the value of a variable: names and words are shown as the file has them.
     * What variables add to a file and what patterns search is bounded, so that neither can stall a load.

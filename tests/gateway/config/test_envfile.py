@@ -114,6 +114,10 @@ def test_what_a_file_sets_is_not_seen_in_it() -> None:
             " export a-b=c",
             ['1:9: "a-b" is not the name of a variable, which holds letters, digits and underscores'],
         ),
+        (
+            "A ${SET}=c",
+            ['1:1: "A ${SET}" is not the name of a variable, which holds letters, digits and underscores'],
+        ),
         ("A='b\nB=c", ["1:3: this quote is never closed"]),
         ("A=b\nB='c' \"d\ne", ["2:7: this quote is never closed"]),
         ("A='b\n c' 'd", ["2:5: this quote is never closed"]),

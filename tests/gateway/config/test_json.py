@@ -100,6 +100,7 @@ def test_variables_stand_in_strings() -> None:
         ('["\\u12"]', "1:4", 'behind "\\u" four hexadecimal digits have to stand'),
         ("[NaN]", "1:2", "JSON has no NaN"),
         ('["NaN",\n-Infinity]', "2:1", "JSON has no -Infinity"),
+        ("NaNtrue", "1:1", "JSON has no NaN"),
         ("[True]", "1:2", "a value is missing here"),
         (
             '// x\n{"a": 1}',
