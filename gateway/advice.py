@@ -6,6 +6,7 @@ makes of it, and so does this gateway (core-v1 has the facts).  The `rule` of a 
 """
 
 import contextlib
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -284,6 +285,9 @@ def _rewrite(handler: ReverseProxyHandler, matcher: PathMatcherSpec) -> Iterator
         words = f"rewrite has an effect with Regex and RegexPOSIX alone, not with {matcher.match_type.name}"
         yield _warning(handler, matcher.where, ("rewrite",), words, "no-effect")
         return
+    if found := re.search(r"\$\{(\d+)\}", matcher.rewrite):
+        words = f"AILERON takes {found[0]} for a variable, of which nothing is left; write ${found[1]}"
+        yield _warning(handler, matcher.where, ("rewrite",), words, "not-portable")
     with contextlib.suppress(PatternError):  # told elsewhere
         expression = RegularExpression(matcher.match, posix=matcher.match_type is MatchType.RegexPOSIX)
         for group in expression.unknown_groups(matcher.rewrite):

@@ -222,7 +222,11 @@ def _print_template(wanted: list[str], files: Sequence[Path], form: str, environ
         words = quoted(label(kind, *names), marks="")
         print(f"aileron: -t: {words} is not in the config{escaped(hint)}", file=sys.stderr)
         return 2
-    print(json_of(data_of(resource)) if form == "json" else yaml_of(data_of(resource)))
+    try:
+        print(json_of(data_of(resource)) if form == "json" else yaml_of(data_of(resource)), flush=True)
+    except BrokenPipeError:
+        # The reader has read enough; nor has Python anything to flush at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return 0
 
 

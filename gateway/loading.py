@@ -4,12 +4,23 @@ What `aileron` starts with, what a reload takes, and what `aileron-demo check` t
 """
 
 import ssl
-from collections.abc import Mapping, MutableMapping, Sequence
+from collections.abc import Iterator, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from gateway.advice import advise
-from gateway.config import Config, ConfigError, HTTPServer, Id, Problem, Resource, collect, id_of, link
+from gateway.config import (
+    Config,
+    ConfigError,
+    HTTPServer,
+    Id,
+    Problem,
+    Resource,
+    ReverseProxyHandler,
+    collect,
+    id_of,
+    link,
+)
 from gateway.config.documents import read_all
 from gateway.config.problems import tidy
 from gateway.errors import ErrorAnswers
@@ -75,10 +86,18 @@ def inspect(paths: Sequence[Path], environment: MutableMapping[str, str]) -> Loa
             routes, wrong = build(config, server, handlers)
             problems += wrong
             sites.append(Site(server=server, routes=routes, tls=_tls(server, problems), answers=answers))
+        problems += _unused_patterns(config)
         problems += advise(config, [site.routes for site in sites])
         if not any(each.severity == "error" for each in problems):
             loaded = Loaded(config=config, sites=tuple(sites))
     return Loading(loaded=loaded, problems=tidy(problems), files=reading.files, sources=reading.sources)
+
+
+def _unused_patterns(config: Config) -> Iterator[Problem]:
+    """What is wrong with the patterns of handlers that nothing refers to, which AILERON never builds."""
+    for resource_id, resource in config.resources.items():
+        if resource_id not in config.used and isinstance(resource, ReverseProxyHandler):
+            yield from (replace(each, severity="warning") for each in ProxyHandler(resource).problems)
 
 
 def _answers(config: Config, problems: list[Problem]) -> Mapping[Id, ErrorAnswers]:

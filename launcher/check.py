@@ -75,6 +75,10 @@ def run(options: Options) -> int:
     files = list(options.files) or [choose_config(None).path]
     environment = dict(os.environ)
     wrong = load_env(options.env, environment)
+    if any(each.severity == "error" for each in wrong):
+        # What the config would lack, it lacks for want of these.
+        _show(wrong, {}, options.env, json=options.json, strict=options.strict)
+        return UNREADABLE if any(each.rule == "unreadable" for each in wrong) else 1
     loading = inspect(files, environment)
     problems = (*wrong, *loading.problems)
     errors = [each for each in problems if each.severity == "error"]
@@ -86,7 +90,7 @@ def run(options: Options) -> int:
             return UNREADABLE
         _show_steps(steps, json=options.json)
         return 0
-    _show(problems, loading.sources, files, json=options.json)
+    _show(problems, loading.sources, files, json=options.json, strict=options.strict)
     if any(each.rule == "unreadable" for each in errors):
         return UNREADABLE
     return int(bool(errors or (options.strict and problems)))
@@ -155,7 +159,12 @@ def _field(header: str) -> Field:
 
 
 def _show(
-    problems: Sequence[Problem], sources: Mapping[str, Sequence[str]], files: Sequence[Path], *, json: bool
+    problems: Sequence[Problem],
+    sources: Mapping[str, Sequence[str]],
+    files: Sequence[Path],
+    *,
+    json: bool,
+    strict: bool,
 ) -> None:
     if json:
         _show_json(problems)
@@ -166,7 +175,7 @@ def _show(
             console.print(drawn(problem, sources))
         else:
             sys.stdout.write(f"{problem}\n")
-    console.print(_verdict(problems, files))
+    console.print(_verdict(problems, files, strict=strict))
 
 
 def _show_json(values: Sequence[Problem | Step]) -> None:
@@ -199,14 +208,14 @@ def drawn(problem: Problem, sources: Mapping[str, Sequence[str]]) -> Text:
     return text.append("\n")
 
 
-def _verdict(problems: Sequence[Problem], files: Sequence[Path]) -> Text:
+def _verdict(problems: Sequence[Problem], files: Sequence[Path], *, strict: bool) -> Text:
     errors = sum(each.severity == "error" for each in problems)
     warnings = len(problems) - errors
     told = ", ".join(
         count(number, name) for number, name in ((errors, "error"), (warnings, "warning")) if number
     )
     names = ", ".join(escaped(str(file)) for file in files)
-    if errors:
+    if errors or (strict and warnings):
         return Text.assemble(("✗ ", _STYLES["error"]), f"{names}: {told}")
     return Text.assemble(
         ("✓ ", "bold color(29)"),

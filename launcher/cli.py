@@ -9,6 +9,7 @@ What needs time to import is imported where it is used: `--help` answers at once
 
 import argparse
 import importlib.metadata
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -282,16 +283,26 @@ def _check(arguments: argparse.Namespace) -> int:
         arguments.parser.error("-H is about the request that --explain gives; give that as well")
     from launcher import check  # noqa: PLC0415  (brings rich and the config's reader)
 
-    return check.run(
-        check.Options(
-            files=tuple(arguments.files),
-            env=tuple(arguments.env),
-            json=arguments.json,
-            strict=arguments.strict,
-            explain=arguments.explain,
-            headers=tuple(arguments.headers),
-        )
+    options = check.Options(
+        files=tuple(arguments.files),
+        env=tuple(arguments.env),
+        json=arguments.json,
+        strict=arguments.strict,
+        explain=arguments.explain,
+        headers=tuple(arguments.headers),
     )
+    try:
+        status = check.run(options)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # The reader has read enough; nor has Python anything to flush at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except OSError as error:
+        sys.stderr.write(f"aileron-demo check: standard output: {error.strerror}\n")
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    return status
 
 
 def _init() -> int:

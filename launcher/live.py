@@ -87,8 +87,10 @@ class LivePrinter:
 
     def record(self, session: Session, event: Event, _raw: bytes) -> None:
         """Keep the record for the next drawing."""
-        if self._look.paused_at is not None or isinstance(event, Listening | Stopping):
+        if self._look.paused_at is not None or isinstance(event, Stopping):
             return
+        if isinstance(event, Listening) and session.ready is None:
+            return  # which is what the banner says
         if isinstance(event, Omitted):
             self._leave_out(event.frames)
             return

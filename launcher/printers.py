@@ -125,8 +125,9 @@ class PlainPrinter(_LinePrinter):
     """The same story in plain lines."""
 
     def record(self, session: Session, event: Event, _raw: bytes) -> None:
-        """Write the record's line; that the gateway listens is what the banner says."""
-        if not isinstance(event, Listening) and self._filter.shows(event, session.path_of(event)):
+        """Write the record's line; that the gateway listens at the start is what the banner says."""
+        at_start = isinstance(event, Listening) and session.ready is None
+        if not at_start and self._filter.shows(event, session.path_of(event)):
             self._out.write("".join(f"{each}\n" for each in lines(event)).encode(errors="replace"))
 
     def own(self, session: Session, event: Own) -> None:

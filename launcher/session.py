@@ -15,7 +15,9 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Final
 
-from gateway.events import Close, Event, Frame, Omitted, Open, Request, Side
+import msgspec
+
+from gateway.events import Close, Event, Frame, Listening, Omitted, Open, Request, Side
 from launcher.events import ChildState, Ready, Summary, Totals
 
 WINDOW_NS: Final = 3_000_000_000
@@ -112,6 +114,10 @@ def fold(session: Session, event: SessionEvent) -> Session:
             return replace(session, children=children)
         case Ready():
             return replace(session, ready=event)
+        case Listening() if session.ready and event.url not in session.ready.gateway:
+            # A reload has moved a server; where there are several, the one to open is the newest.
+            ready = msgspec.structs.replace(session.ready, gateway=(event.url, *session.ready.gateway[1:]))
+            return replace(session, ready=ready)
         case Tick():
             return replace(session, samples=_sampled(session, event.t_ns))
         case _:

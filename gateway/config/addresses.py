@@ -28,6 +28,9 @@ _BARE: Final = re.compile(r"(//)?([0-9A-Za-z_.-]+(:[0-9]+)?/?)")
 """A host and perhaps a port that lack the scheme; nothing in it can be a password."""
 
 
+_EVERYWHERE: Final = frozenset((None, "0.0.0.0", "::"))  # noqa: S104  (compared, not bound)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Address:
     """Where a server listens."""
@@ -40,6 +43,14 @@ class Address:
     """0: the system chooses one."""
     path: str = ""
     """Of a unix socket; with "@" in front, a name in Linux's abstract namespace."""
+
+    def meets(self, other: "Address") -> bool:
+        """Whether no two sockets can listen at both."""
+        if "unix" in (self.network, other.network):
+            return self.path == other.path
+        if self.port == 0 or self.port != other.port or {self.network, other.network} == {"tcp4", "tcp6"}:
+            return False
+        return self.host == other.host or not _EVERYWHERE.isdisjoint((self.host, other.host))
 
     def __str__(self) -> str:
         if self.network == "unix":

@@ -366,6 +366,8 @@ class Integer:
 
     lowest: int
     highest: int
+    unit: str = ""
+    """What it counts or means, in words."""
 
     @property
     def wide(self) -> bool:
@@ -378,7 +380,8 @@ class Integer:
         if scalar is None or not scalar.text:
             return None
         if not WHOLE.fullmatch(scalar.text):
-            words = f"should be a whole number, but this is {quoted(scalar.text)}"
+            unit = f"; {self.unit}" if self.unit else ""
+            words = f"should be a whole number, but this is {quoted(scalar.text)}{unit}"
             scope.problem(scalar.mark, words, "type")
             return None
         value = int(scalar.text.partition(".")[0])

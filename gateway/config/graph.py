@@ -298,12 +298,12 @@ class _Linker:
 
     def _check_addresses(self, servers: Sequence[HTTPServer]) -> None:
         """No two servers can listen at one address, unless the system chooses their ports."""
-        taken: dict[object, HTTPServer] = {}
-        for server in servers:
+        for index, server in enumerate(servers):
             address = parse_addr(server.spec.address)
-            key = address.path or (address.host, address.port)
-            other = taken.setdefault(key, server)
-            if other is not server and (address.path or address.port):
+            other = next(
+                (each for each in servers[:index] if address.meets(parse_addr(each.spec.address))), None
+            )
+            if other is not None:
                 words = f"{quoted(server.spec.address)} is where {other.label} listens already"
                 _scope(server, "spec.addr", self.problems).problem(
                     server.spec.where.of("addr"), words, "address"

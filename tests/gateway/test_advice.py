@@ -382,6 +382,15 @@ WARNED: Final = (
         ),
     ),
     (
+        matching('match: ^/a/(.*), matchType: Regex, rewrite: "/b/${1}"'),
+        "not-portable",
+        '"/b/${1}"',
+        (
+            "24:66: ReverseProxyHandler *: spec.loadBalancers[0].pathMatcher.rewrite: AILERON takes ${1} "
+            "for a variable, of which nothing is left; write $1"
+        ),
+    ),
+    (
         matching("match: ^/a/(.*), matchType: RegexPOSIX, rewrite: /b/$1_x"),
         "unknown-group",
         "/b/$1_x},",

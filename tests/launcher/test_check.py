@@ -1,6 +1,7 @@
 """`aileron-demo check`: what it says in a pipe, on a terminal and to programs, and its exit status."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -129,7 +130,7 @@ def test_env_files_come_first(folder: Path, capsys: pytest.CaptureFixture[str]) 
     (folder / "a.env").write_text("UP\n")
     assert said(capsys, "-e", "a.env", "-e", "b.env", status=1) == [
         'a.env:1:1: a "=" is missing; write NAME=VALUE, or "#" before a comment',
-        "✗ config.yaml: 1 error",
+        "✗ a.env, b.env: 1 error",
     ]
 
 
@@ -321,3 +322,28 @@ def test_an_explanation_on_a_terminal(folder: Path) -> None:
         assert terminal.wait() == 0
         terminal.wait_for("➜ http://localhost:9090 is sent")
         assert b"\x1b[1;38;5;29m" in terminal.raw
+
+
+def test_strict_calls_nothing_sound_that_it_refuses(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The verdict goes with the exit status."""
+    (folder / "config.yaml").write_text(GOOD.replace("9090", "9090/path"), encoding="utf-8")
+    assert said(capsys)[-1].startswith("✓ config.yaml is sound, with 1 warning")
+    assert said(capsys, "--strict", status=1)[-1] == "✗ config.yaml: 1 warning"
+
+
+def test_a_reader_that_has_read_enough(folder: Path) -> None:
+    """It ends quietly; a full disk is told in one line."""
+    (folder / "config.yaml").write_text(GOOD.replace("9090", "9090/path") * 40, encoding="utf-8")
+    command = [sys.executable, "-m", "launcher", "check"]
+    environment = {**os.environ, "PYTHONPATH": str(CHECKOUT)}
+    piped = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert piped.stdout is not None
+    piped.stdout.close()
+    assert piped.communicate(timeout=30)[1] == b""
+    if Path("/dev/full").exists():
+        with Path("/dev/full").open("wb") as full:
+            ran = subprocess.run(
+                command, env=environment, stdout=full, stderr=subprocess.PIPE, check=False, timeout=30
+            )
+        assert (ran.returncode, ran.stderr.count(b"\n")) == (1, 1)
+        assert b"aileron-demo check: standard output: " in ran.stderr

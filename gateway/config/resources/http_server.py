@@ -26,6 +26,9 @@ _host: Final = Text(
     re.compile(r"[0-9a-zA-Z.-]+"),
     "a virtual host is a name of letters, digits, dots and hyphens, without a port, a wildcard or brackets",
 )
+_SECONDS: Final = "it counts seconds, as in 30"
+_seconds: Final = Integer(*INT64, _SECONDS)
+_bytes: Final = Integer(*INT32, "it counts bytes, as in 8192")
 _NO_HTTP2: Final = "it speaks HTTP/1.1 alone; leave this out, and clients that know HTTP/2 will do without"
 _NO_DEBUG: Final = "it is a feature of Go's runtime; leave it out, or use a Python profiler such as py-spy"
 
@@ -38,15 +41,15 @@ class HTTPConfig(Message):
         False
     )
     """Whether `OPTIONS *` is answered with 200; else with 400."""
-    read_timeout: Annotated[int, Declared("ReadTimeout", Integer(*INT64))] = 30
+    read_timeout: Annotated[int, Declared("ReadTimeout", _seconds)] = 30
     """Seconds in which a request has to be read, its body included."""
-    read_header_timeout: Annotated[int, Declared("ReadHeaderTimeout", Integer(*INT64))] = 30
+    read_header_timeout: Annotated[int, Declared("ReadHeaderTimeout", _seconds)] = 30
     """Seconds in which the head of a request has to be read."""
-    write_timeout: Annotated[int, Declared("WriteTimeout", Integer(*INT64))] = 30
+    write_timeout: Annotated[int, Declared("WriteTimeout", _seconds)] = 30
     """Seconds in which a response has to be written."""
-    idle_timeout: Annotated[int, Declared("IdleTimeout", Integer(*INT64))] = 10
+    idle_timeout: Annotated[int, Declared("IdleTimeout", _seconds)] = 10
     """Seconds for which a connection is kept open for another request."""
-    max_header_bytes: Annotated[int, Declared("MaxHeaderBytes", Integer(*INT32))] = 8192
+    max_header_bytes: Annotated[int, Declared("MaxHeaderBytes", _bytes)] = 8192
     """Bytes that the head of a request may have; 4096 more are let pass, as in Go."""
     disable_keep_alive: Annotated[bool, Declared("DisableKeepAlive", Boolean())] = False
     """Whether each connection carries one request alone."""
@@ -82,7 +85,7 @@ class HTTPServerSpec(Message):
 
     addr: Annotated[str, Declared("Addr", Checked(parse_addr))] = ":8080"
     """Where to listen: `host:port`, `:port` for every interface, or `unix:///path`."""
-    shutdown_timeout: Annotated[int, Declared("ShutdownTimeout", Integer(*INT32))] = 30
+    shutdown_timeout: Annotated[int, Declared("ShutdownTimeout", Integer(*INT32, _SECONDS))] = 30
     """Seconds that open connections have to end when the server stops; less than 0: none."""
     http_config: Annotated[HTTPConfig, Declared("HTTPConfig", MessageOf(HTTPConfig))] = field(
         default_factory=HTTPConfig

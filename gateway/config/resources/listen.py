@@ -21,7 +21,7 @@ from gateway.config.decoding import (
 )
 from gateway.config.problems import quoted
 
-_VERSION: Final = Integer(0, 65535)
+_VERSION: Final = Integer(0, 65535, "771 is TLS 1.2, 772 is TLS 1.3")
 
 _NO_SOCK_OPTION: Final = (
     "it sets options of AILERON's own sockets in the kernel; use keepAliveConfig for its probes, and the "

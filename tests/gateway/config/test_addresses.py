@@ -182,3 +182,25 @@ def test_no_message_shows_a_password(url: str) -> None:
     with pytest.raises(ValueError, match=r".") as caught:
         parse_upstream(url)
     assert "hush" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "meet"),
+    [
+        (":8080", ":8080", True),
+        (":8080", "0.0.0.0:8080", True),
+        (":8080", "localhost:8080", True),
+        ("127.0.0.1:8080", "[::]:8080", True),
+        ("127.0.0.1:8080", "127.0.0.2:8080", False),
+        (":8080", ":8081", False),
+        (":0", ":0", False),
+        ("tcp4://:8080", "tcp6://:8080", False),
+        ("unix:///a", "unix:///a", True),
+        ("unix:///a", "unix:///b", False),
+        ("unix:///a", ":8080", False),
+    ],
+)
+def test_what_no_two_sockets_can_have(one: str, other: str, meet: bool) -> None:
+    """Every interface includes each of them; a port that the system chooses is nobody else's."""
+    assert parse_addr(one).meets(parse_addr(other)) is meet
+    assert parse_addr(other).meets(parse_addr(one)) is meet

@@ -326,8 +326,9 @@ def test_numbers(value: str, seconds: float) -> None:
     ],
 )
 def test_what_is_no_number(value: str, words: str) -> None:
-    """At the value."""
-    assert told(spoiled('":8080"\n', f'":8080"\n  shutdownTimeout: {value}\n')) == [TIMEOUT + words]
+    """At the value, with what it counts."""
+    unit = "; it counts seconds, as in 30" if words.endswith(('"', "…")) else ""
+    assert told(spoiled('":8080"\n', f'":8080"\n  shutdownTimeout: {value}\n')) == [TIMEOUT + words + unit]
 
 
 @pytest.mark.parametrize(
