@@ -180,6 +180,8 @@ def parse_upstream(url: str) -> Upstream:
 
 def _scheme_hint(url: str) -> str:
     """What to write instead of a url that begins wrongly; repeats nothing in which a password may stand."""
+    if url.startswith("${") and "}" not in url:
+        return '; a "}" is missing behind the name of the variable'
     scheme, separator, _ = url.partition("://")
     if separator and (right := _WEB_SCHEMES.get(scheme.lower())):
         if right == scheme.lower():

@@ -109,6 +109,24 @@ def _missing_spaces(complaint: Complaint) -> Finding | None:
     return None
 
 
+def _brackets_that_go_on(complaint: Complaint) -> Finding | None:
+    """A value that begins with a bracket, and is no list or mapping."""
+    line = complaint.lines[complaint.noticed.line - 1]
+    found = re.match(r"\s*(?:- +)*[A-Za-z]\w*: +(?=([\[{])[^\[\]{}]*[\]}][^\s,#\]}])", line)
+    if found is None:
+        return None
+    mark = Mark(line=complaint.noticed.line, column=found.end() + 1)
+    return mark, f"a value that begins with {quoted(found[1])} has to stand in quotes"
+
+
+def _equals_signs(complaint: Complaint) -> Finding | None:
+    for number in _suspects(complaint):
+        if found := re.match(r"\s*(?:- +)*([A-Za-z]\w*)\s*=\s", complaint.lines[number - 1]):
+            words = f"write a colon and a space instead of the =, as in {quoted(f'{found[1]}: ')}"
+            return Mark(line=number, column=found.start(1) + 1), words
+    return None
+
+
 def _lines_of_no_yaml(complaint: Complaint) -> Finding | None:
     if "could not find expected ':'" not in complaint.said:
         return None
@@ -183,6 +201,8 @@ _GUESSES: Final = (
     _lookalikes,
     _missing_spaces,
     _lines_of_no_yaml,
+    _brackets_that_go_on,
+    _equals_signs,
     _second_colon,
     _indentation,
 )

@@ -133,6 +133,13 @@ def test_an_upstream_shows_neither_credentials_nor_query() -> None:
             'the url has to begin with "http://" or "https://"; two slashes stand behind the colon',
         ),
         (
+            "${UPSTREAM",
+            (
+                'the url has to begin with "http://" or "https://"; a "}" is missing behind the name of the '
+                "variable"
+            ),
+        ),
+        (
             "ws://h/ws",
             (
                 'the url has to begin with "http://" or "https://"; WebSockets go through it as well, so '

@@ -52,6 +52,9 @@ def _goes_on(closed: str) -> str:
         ("a:\n- b\n===\nc: d\n", "3:1", SEPARATOR),
         ("a: b\n// note\nc: d\n", "2:1", 'a comment begins with "#"'),
         ("a: b\nc=d\ne: f\n", "2:1", 'write a colon and a space instead of the =, as in "c: "'),
+        ('a:\n  b = "c"\n  d: e\n', "2:3", 'write a colon and a space instead of the =, as in "b: "'),
+        ("a:\n  b: {id}/x\n  c: d\n", "2:6", 'a value that begins with "{" has to stand in quotes'),
+        ("a:\n  b: [a-z]+\n", "2:6", 'a value that begins with "[" has to stand in quotes'),
         (
             "a: localhost: 8080\n",
             "1:13",
