@@ -5,13 +5,17 @@ Pure rooms:
     events      what the gateway tells the world: typed records, one JSON object a line
     text        records as words for people
     config      config.yaml to typed resources
-    routing     a request to its upstream
+    routing     a request to its upstream, and why
+    advice      what of a config loads, but may surprise
     websocket   bytes to meaning
     headers     what goes on, what is added, what stays secret
 
 Rooms that do things:
 
     tls         a tlsConfig to what a listener speaks; reads files
+    errors      what an ErrorHandler has to say of an error; reads files
+    loading     files to all that a gateway is made of, or what is wrong with them
+    watch       tells when config files change
     proxy       sockets
     cli         the `aileron` command
 """
