@@ -4,6 +4,7 @@ From the outside in:
 
     cli         the command line, and the messages for what is wrong with it
     files       where config.yaml and the page come from, and what `init` writes
+    check       what is wrong with a config, what may surprise, and where a request would go
     describe    `graph` and `schema`: what a config is made of, and what it may hold
     graph       pure: a config → its resources and what they refer to, as a tree, as Mermaid, as JSON
     kit         what `up` is about to start, worked out from options and config before anything runs

@@ -1,6 +1,7 @@
 """The only rooms that touch sockets.
 
-server      start and stop of all servers
+server      start, reload and stop of all servers
+listener    one HTTPServer: its sockets, its door and who answers, through all reloads
 listen      an address to bound sockets
 accept      who comes in: networks, limits, TLS or cleartext
 connection  one client connection: its time limits, and what Go's server says before any handler
