@@ -44,11 +44,13 @@ class PathMatcher:
 
         First `trimPrefix` goes, once; a path that does not begin with it is compared as it is.  What is left
         is compared and, with a regular expression, rewritten; last `appendPrefix` comes in front.
+        A path that would take too long to rewrite is not taken.
         """
         path = path.removeprefix(self._spec.trim_prefix)
         if not self._pattern.matches(path):
             return None
-        return self._spec.append_prefix + (path if self._rewrite is None else self._rewrite(path))
+        rewritten = path if self._rewrite is None else self._rewrite(path)
+        return None if rewritten is None else self._spec.append_prefix + rewritten
 
     @property
     def description(self) -> str:

@@ -7,7 +7,8 @@ Strategy
 
 Rules
     * Nothing that a client sends makes a comparison raise, or take more than about the length of the text
-      times the size of the pattern; rewriting may take that for each match, as in Go.
+      times the size of the pattern.  Rewriting may take that for each match, as in Go, but no more than
+      `_MOST` in all: a text that might is not rewritten.
     * A text may hold surrogate escapes, bytes that were not UTF-8.  Each is one character, and regular
       expressions take it for U+FFFD, as Go does; what is cut out of such a text keeps its bytes.
 """
@@ -25,6 +26,10 @@ _SURROGATE: Final = re.compile(r"[\ud800-\udfff]")
 _LARGEST: Final = 5_000
 """Places in a regular expression, its repetitions written out, at which RE2 may be for each byte of a text:
 half a second for the worst expression and the longest path that a server takes by default."""
+
+
+_MOST: Final = 400_000_000
+"""Characters times places that the matches of one rewriting may cost: a second at the very worst."""
 
 
 class PatternError(ValueError):
@@ -152,15 +157,17 @@ def _wrong(kind: str, position: int, words: str) -> PatternError:
 class RegularExpression(Pattern):
     """A pattern of RE2, found anywhere in a text."""
 
-    __slots__ = ("_regexp",)
+    __slots__ = ("_places", "_regexp")
 
     def __init__(self, pattern: str, *, posix: bool = False) -> None:
         """Raise PatternError where RE2 does not take it; `posix` is `regexp.CompilePOSIX` in Go."""
-        self._regexp = _compiled(pattern, posix=posix)
+        self._regexp, self._places = _compiled(pattern, posix=posix)
         super().__init__(lambda text: self._regexp.search(_sound(text)) is not None)
 
-    def rewriter(self, template: str) -> Callable[[str], str]:
+    def rewriter(self, template: str) -> Callable[[str], str | None]:
         """A function from a text to the expansions of `template` for all matches, one after the other.
+
+        It gives None where finding them might take too long, which only happens to expressions made for it.
 
         What is between the matches is left out.  As in Go's `Regexp.Expand`, `$1`, `$name` and `${name}`
         stand for groups, a name is as long as possible, and `$$` is a dollar sign; a group that does not
@@ -168,12 +175,17 @@ class RegularExpression(Pattern):
         """
         parts = list(self._parts(template))
 
-        def rewrite(text: str) -> str:
-            return "".join(
-                part if isinstance(part, str) else text[slice(*found.span(part))]
-                for found in self._all(_sound(text))
-                for part in parts
-            )
+        def rewrite(text: str) -> str | None:
+            pieces: list[str] = []
+            cost = 0
+            for found in self._all(_sound(text)):
+                cost += (len(text) - found.start()) * self._places
+                if cost > _MOST:
+                    return None
+                pieces += (
+                    part if isinstance(part, str) else text[slice(*found.span(part))] for part in parts
+                )
+            return "".join(pieces)
 
         return rewrite
 
@@ -244,7 +256,8 @@ _TOKEN: Final = re.compile(
 """What brackets of a regular expression do not count, and those that do."""
 
 
-def _compiled(pattern: str, *, posix: bool) -> Any:
+def _compiled(pattern: str, *, posix: bool) -> tuple[Any, int]:
+    """The expression, and how many places it has."""
     try:
         import re2  # type: ignore[import-untyped]  # noqa: PLC0415 - untyped; not everywhere, and rarely needed
     except ImportError as error:
@@ -280,7 +293,7 @@ def _compiled(pattern: str, *, posix: bool) -> Any:
         places = regexp.programsize
     if places > _LARGEST:
         raise _too_large()
-    return regexp
+    return regexp, places
 
 
 def _explained(

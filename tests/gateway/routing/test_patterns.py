@@ -177,6 +177,7 @@ def test_rewriting_never_raises(text: str, pattern: str, template: str) -> None:
     rewrite = RegularExpression(pattern).rewriter
     rewrite(template)(text)
     once = rewrite("|")(text)
+    assert once is not None
     assert rewrite("||")(text) == 2 * once
     assert set(once) <= {"|"}
 
@@ -219,6 +220,15 @@ def test_rewriting_keeps_bytes(text: str) -> None:
 def test_rewriting(pattern: str, template: str, text: str, expected: str) -> None:
     """All matches are expanded, as Go's Expand does, and the rest of the text is dropped (section 5.2)."""
     assert RegularExpression(pattern).rewriter(template)(text) == expected
+
+
+def test_a_rewriting_that_would_stall_is_given_up() -> None:
+    """Each match of this one looks at the rest of the text; plain ones go on, however many there are."""
+    stalling = RegularExpression("(?:[ab]*a[ab]{400}z|.)").rewriter("$0")
+    assert stalling("ab" * 2_000) is None
+    assert stalling("ab" * 20) == "ab" * 20
+    assert RegularExpression("[^/]+").rewriter("/$0")("/a" * 6_000) == "/a" * 6_000
+    assert RegularExpression(".").rewriter("$0")("a" * 4_000) == "a" * 4_000
 
 
 @pytest.mark.parametrize(
