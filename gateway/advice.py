@@ -8,7 +8,7 @@ makes of it, and so does this gateway (core-v1 has the facts).  The `rule` of a 
 import contextlib
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -513,20 +513,4 @@ def _error_messages(handler: ErrorHandler) -> Iterator[Problem]:
 
 def _warning(resource: Resource, where: Where, attributes: tuple[str, ...], words: str, rule: str) -> Problem:
     """A warning about the first of `attributes` that is given at `where`, else about the whole."""
-    mark = where.of(*attributes)
-    given = next((each for each in attributes if each in where.values), None)
-    field = where.path
-    if given is not None:
-        name = given.split("_")
-        lower = name[0] + "".join(part.title() for part in name[1:])
-        field = f"{where.path}.{lower}" if where.path else lower
-    return Problem(
-        file=where.file,
-        line=mark.line,
-        column=mark.column,
-        resource=resource.label,
-        field=field or None,
-        message=words,
-        severity="warning",
-        rule=rule,
-    )
+    return replace(where.problem(resource.label, attributes, words, rule), severity="warning")

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from gateway.config import Problem
-from gateway.config.decoding import Message
+from gateway.config.decoding import Message, lower_camel
 from gateway.config.problems import quoted
 from gateway.config.resources.listen import ClientAuthType, CurveID, TLSCipher, TLSConfig
 
@@ -83,7 +83,7 @@ class TLSConfigError(Exception):
         """The same with the place in the file where the field stands."""
         where = self.message.where
         mark = where.of(self.attribute)
-        field = f"{where.path}.{_json_name(self.attribute)}"
+        field = f"{where.path}.{lower_camel(self.attribute)}"
         return Problem(
             file=where.file,
             line=mark.line,
@@ -135,7 +135,7 @@ def _load_certificates(context: ssl.SSLContext, config: TLSConfig) -> None:
                 raise TLSConfigError(
                     pair,
                     attribute,
-                    f"{_json_name(attribute)} is missing; a certificate and its key go together",
+                    f"{lower_camel(attribute)} is missing; a certificate and its key go together",
                 )
             _check_readable(pair, attribute, file)
         try:
@@ -225,9 +225,3 @@ def _told(error: ssl.SSLError | ValueError) -> str:
     if isinstance(error, ssl.SSLError) and error.reason:
         return error.reason.lower().replace("_", " ")
     return str(error) or type(error).__name__
-
-
-def _json_name(attribute: str) -> str:
-    """The name that files have for a field."""
-    first, *others = attribute.split("_")
-    return first + "".join("CAs" if each == "cas" else each.capitalize() for each in others)

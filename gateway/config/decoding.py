@@ -98,15 +98,26 @@ class Where:
         """Where the value of the first of `attributes` that is given stands, else the whole."""
         return next((self.values[each] for each in attributes if each in self.values), self.mark)
 
-    def problem(self, resource: str, attribute: str, message: str, rule: str, *, item: str = "") -> Problem:
-        """An error in the field `attribute` of the message that stands here, or in its `item` (`[2]`)."""
-        mark = self.of(attribute)
+    def problem(
+        self,
+        resource: str | None,
+        attributes: str | tuple[str, ...],
+        message: str,
+        rule: str,
+        *,
+        item: str = "",
+    ) -> Problem:
+        """An error in the first of `attributes` that is given, or in its `item` (`[2]`); else in all."""
+        wanted = (attributes,) if isinstance(attributes, str) else attributes
+        mark = self.of(*wanted)
+        given = next((each for each in wanted if each in self.values), None)
+        steps = [self.path, "" if given is None else f"{lower_camel(given)}{item}"]
         return Problem(
             file=self.file,
             line=mark.line,
             column=mark.column,
             resource=resource,
-            field=f"{self.path}.{_lower_camel(attribute)}{item}" if attribute in self.values else self.path,
+            field=".".join(filter(None, steps)) or None,
             message=message,
             rule=rule,
         )
@@ -145,9 +156,10 @@ class Field:
     """The message of defaults that stands there where none is given; None: none does."""
 
 
-def _lower_camel(attribute: str) -> str:
-    """What files call an attribute that is no exception."""
-    return re.sub("_(.)", lambda found: found[1].upper(), attribute)
+def lower_camel(attribute: str) -> str:
+    """What files call an attribute: `rootCAs` for `root_cas`."""
+    first, *others = attribute.split("_")
+    return first + "".join("CAs" if each == "cas" else each[:1].upper() + each[1:] for each in others)
 
 
 def _fields_of(cls: type[Any]) -> tuple[Field, ...]:
@@ -155,7 +167,7 @@ def _fields_of(cls: type[Any]) -> tuple[Field, ...]:
     return tuple(
         Field(
             attribute=each.name,
-            name=declared.json_name or _lower_camel(each.name),
+            name=declared.json_name or lower_camel(each.name),
             declared=declared,
             required=each.default is MISSING and each.default_factory is MISSING,
             fallback=None if each.default_factory is MISSING else declared.decode.cls,

@@ -68,7 +68,7 @@ class ErrorMessageSpec(Message):
     """Header fields to answer with; {{status}}, {{statusText}}, {{code}} and {{kind}} are filled in."""
     mime_contents: Annotated[
         tuple[MIMEContentSpec, ...],
-        Declared("MIMEContents", Sequence(MessageOf(MIMEContentSpec)), "mimeContents"),
+        Declared("MIMEContents", Sequence(MessageOf(MIMEContentSpec))),
     ] = ()
     """The bodies, chosen by Accept; else the first.  None: this entry is passed over."""
 

@@ -123,7 +123,7 @@ class TLSConfig(Message):
         tuple[CertKeyPair, ...], Declared("CertKeyPairs", Sequence(MessageOf(CertKeyPair)))
     ] = ()
     """What the server shows to clients.  None: every TLS handshake fails."""
-    root_cas: Annotated[tuple[str, ...], Declared("RootCAs", Sequence(Text(), unique=True), "rootCAs")] = ()
+    root_cas: Annotated[tuple[str, ...], Declared("RootCAs", Sequence(Text(), unique=True))] = ()
     """For TLS clients: files with authorities whose servers are trusted."""
     next_protos: Annotated[tuple[str, ...], Declared("NextProtos", Sequence(Text()))] = ()
     """The protocols that are offered by ALPN (RFC 7301), the best first."""
@@ -133,9 +133,7 @@ class TLSConfig(Message):
         ClientAuthType, Declared("ClientAuth", Enumeration(ClientAuthType, ClientAuthType.NoClientCert))
     ] = ClientAuthType.NoClientCert
     """What is asked of clients by way of certificates."""
-    client_cas: Annotated[
-        tuple[str, ...], Declared("ClientCAs", Sequence(Text(), unique=True), "clientCAs")
-    ] = ()
+    client_cas: Annotated[tuple[str, ...], Declared("ClientCAs", Sequence(Text(), unique=True))] = ()
     """Files with authorities whose clients are trusted, besides those of the system."""
     insecure_skip_verify: Annotated[bool, Declared("InsecureSkipVerify", Boolean())] = False
     """For TLS clients: whether any server is trusted."""
@@ -163,13 +161,9 @@ class TLSConfig(Message):
         Declared("Renegotiation", Enumeration(RenegotiationSupport, RenegotiationSupport.RenegotiateNever)),
     ] = RenegotiationSupport.RenegotiateNever
     """For TLS clients: what servers may renegotiate."""
-    root_cas_ignore_system_certs: Annotated[
-        bool, Declared("RootCAsIgnoreSystemCerts", Boolean(), "rootCAsIgnoreSystemCerts")
-    ] = False
+    root_cas_ignore_system_certs: Annotated[bool, Declared("RootCAsIgnoreSystemCerts", Boolean())] = False
     """For TLS clients: whether the system's authorities are not trusted."""
-    client_cas_ignore_system_certs: Annotated[
-        bool, Declared("ClientCAsIgnoreSystemCerts", Boolean(), "clientCAsIgnoreSystemCerts")
-    ] = False
+    client_cas_ignore_system_certs: Annotated[bool, Declared("ClientCAsIgnoreSystemCerts", Boolean())] = False
     """Whether clients of the system's authorities are not trusted."""
 
 
