@@ -11,7 +11,7 @@ import argparse
 import importlib.metadata
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final, NoReturn
 
@@ -70,8 +70,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         from launcher import describe  # noqa: PLC0415  (brings rich and the config's reader)
 
         if arguments.command == "schema":
-            return describe.schema()
-        return describe.graph(arguments.file, arguments.format)
+            return _printed("schema", describe.schema)
+        return _printed("graph", lambda: describe.graph(arguments.file, arguments.format))
     _check_upstream_is_wanted(arguments)
     try:
         chosen = parse(arguments.filter)
@@ -291,16 +291,20 @@ def _check(arguments: argparse.Namespace) -> int:
         explain=arguments.explain,
         headers=tuple(arguments.headers),
     )
+    return _printed("check", lambda: check.run(options))
+
+
+def _printed(command: str, run: Callable[[], int]) -> int:
+    """Run what prints, and see that all of it has gone; its status, or 1 where it could not go."""
     try:
-        status = check.run(options)
+        status = run()
         sys.stdout.flush()
-    except BrokenPipeError:
-        # The reader has read enough; nor has Python anything to flush at its end.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
     except OSError as error:
-        sys.stderr.write(f"aileron-demo check: standard output: {error.strerror}\n")
+        # Python has nothing to flush at its end; a reader that has read enough may leave.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if isinstance(error, BrokenPipeError):
+            return 0
+        sys.stderr.write(f"aileron-demo {command}: standard output: {error.strerror}\n")
         return 1
     return status
 

@@ -4,7 +4,6 @@ import json
 import os
 import sys
 from collections.abc import Sequence
-from contextlib import suppress
 from io import StringIO
 from pathlib import Path
 from typing import Final
@@ -60,10 +59,5 @@ def schema() -> int:
 
 
 def _write(text: str) -> None:
-    """Put `text` out as UTF-8, whatever the locale; a reader that has read enough may leave."""
-    try:
-        sys.stdout.buffer.write(f"{text}\n".encode())
-        sys.stdout.flush()
-    except BrokenPipeError:
-        with suppress(OSError):  # nobody reads what Python would flush at its end
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    """Put `text` out as UTF-8, whatever the locale."""
+    sys.stdout.buffer.write(f"{text}\n".encode())
