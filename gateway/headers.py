@@ -2,17 +2,42 @@
 
 Fields are pairs of bytes, name and value, in wire order, as they were received: nothing here changes a
 value.  What cannot be sent on as it was received is found by `unsendable` and refused by the caller.
+Of a message on its way through, most fields are asked for by name several times: a `Header` finds them at
+once.
 """
 
 import re
 from collections.abc import Iterable, Sequence
+from collections.abc import Set as AbstractSet
 from itertools import pairwise
-from typing import Final
+from typing import Final, Self
 
 from gateway.events import Headers
 
 Field = tuple[bytes, bytes]
 Fields = Sequence[Field]
+
+
+class Header(tuple[Field, ...]):  # noqa: SLOT001 - a tuple takes no other slots
+    """The fields of one message, indexed by name."""
+
+    names: tuple[bytes, ...]
+    """The name of each field, in lower case."""
+    by_name: dict[bytes, list[bytes]]
+    """The values of all fields by their names in lower case, in wire order."""
+
+    def __new__(cls, fields: Iterable[Field]) -> Self:
+        """Index `fields`."""
+        header = super().__new__(cls, fields)
+        header.names = tuple([name.lower() for name, _ in header])
+        by_name = header.by_name = {}
+        for name, (_, value) in zip(header.names, header, strict=True):
+            if name in by_name:
+                by_name[name].append(value)
+            else:
+                by_name[name] = [value]
+        return header
+
 
 HOP_BY_HOP: Final = frozenset(
     {
@@ -32,9 +57,14 @@ HOP_BY_HOP: Final = frozenset(
 
 REDACTED: Final = "[redacted]"
 
-_X_FORWARDED: Final = frozenset(
-    {b"x-forwarded-for", b"x-forwarded-port", b"x-forwarded-host", b"x-forwarded-proto"}
-)
+_REPLACED: Final = HOP_BY_HOP | {
+    b"host",
+    b"x-forwarded-for",
+    b"x-forwarded-port",
+    b"x-forwarded-host",
+    b"x-forwarded-proto",
+}
+"""What of a request the upstream does not get, or gets from the gateway."""
 
 _CONTROL: Final = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 _TOKEN: Final = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
@@ -78,17 +108,14 @@ _USERINFO: Final = re.compile(r"(?<=://)([^/?#@\s:]*):[^/?#\s]*@")
 
 def members(fields: Iterable[Field], name: bytes) -> list[bytes]:
     """The members of the list (RFC 9110 section 5.6.1) in all fields called `name`, in lower case."""
-    return [
-        member
-        for field, value in fields
-        if field.lower() == name
-        for part in value.split(b",")
-        if (member := part.strip(b" \t").lower())
-    ]
+    found = values(fields, name)
+    return [member for value in found for part in value.split(b",") if (member := part.strip(b" \t").lower())]
 
 
 def values(fields: Iterable[Field], name: bytes) -> list[bytes]:
     """The values of all fields called `name` (in lower case), in order."""
+    if isinstance(fields, Header):
+        return fields.by_name.get(name, [])
     return [value for field, value in fields if field.lower() == name]
 
 
@@ -112,8 +139,13 @@ def unsendable(fields: Fields) -> str | None:
 
 def end_to_end(fields: Fields) -> list[Field]:
     """The fields that are meant for the other end: not hop-by-hop, and not named by Connection."""
-    hop_by_hop = HOP_BY_HOP.union(members(fields, b"connection"))
-    return [field for field in fields if field[0].lower() not in hop_by_hop]
+    return _without(HOP_BY_HOP.union(members(fields, b"connection")), fields)
+
+
+def _without(dropped: AbstractSet[bytes], fields: Fields) -> list[Field]:
+    """`fields` but for those whose names, in lower case, are `dropped`."""
+    names = fields.names if isinstance(fields, Header) else [name.lower() for name, _ in fields]
+    return [field for name, field in zip(names, fields, strict=True) if name not in dropped]
 
 
 def for_upstream(
@@ -125,12 +157,10 @@ def for_upstream(
     None for a client of a unix socket, which adds nothing to X-Forwarded-For and has no X-Forwarded-Port;
     `host` is the Host as the client sent it; `scheme` is that of the client's connection.
     """
-    dropped = _X_FORWARDED | {b"host"}
-    sent: list[Field] = [(b"Host", authority.encode())]
-    sent += [field for field in end_to_end(fields) if field[0].lower() not in dropped]
+    connection = members(fields, b"connection")
+    sent = [(b"Host", authority.encode()), *_without(_REPLACED.union(connection), fields)]
     if b"trailers" in members(fields, b"te"):
         sent.append((b"TE", b"trailers"))
-    connection = members(fields, b"connection")
     before = [] if b"x-forwarded-for" in connection else values(fields, b"x-forwarded-for")
     through = before if client is None else [*before, client[0].encode()]
     if through:

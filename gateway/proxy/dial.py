@@ -3,8 +3,8 @@
 Strategy
     A WebSocket goes upstream over a connection that belongs to the tunnel alone.  A host name is
     looked up once and remembered for a while, because a look-up goes through a thread; all its addresses
-    are tried, the next one shortly after the last (RFC 8305), and the one that answered goes first the
-    next time.
+    are tried, the next one shortly after the last (RFC 8305).  The one that answered is dialled alone the
+    next time, which costs a fraction; where it does not answer at once, all are tried again.
 
 Rules
     * What fails is told as an `UpstreamError`, in words, with the status that the client is answered.
@@ -16,6 +16,7 @@ import asyncio
 import socket
 import ssl
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Final, cast
 
 import aiohappyeyeballs
@@ -71,12 +72,23 @@ def failure(error: BaseException) -> UpstreamError:
     return UpstreamError(502, f"cannot be reached: {error}")
 
 
+@dataclass(slots=True)
+class _Known:
+    """What is known of a name."""
+
+    until: float
+    """When to look again, by the loop's clock."""
+    addresses: list[AddressInfo]
+    nearest: str | None = None
+    """The one that answered at once, last time."""
+
+
 class Dialer:
     """Opens connections to upstreams.  Belongs to one event loop."""
 
     def __init__(self, tls: Callable[[], ssl.SSLContext]) -> None:
         self._tls = tls
-        self._known: dict[tuple[str, int], tuple[float, list[AddressInfo]]] = {}
+        self._known: dict[tuple[str, int], _Known] = {}
 
     async def open(
         self, upstream: Upstream, head: bytes
@@ -85,15 +97,10 @@ class Dialer:
 
         Raises UpstreamError.
         """
-        loop = asyncio.get_running_loop()
-        leg = OpeningLeg(loop.create_future())
         transport: asyncio.Transport | None = None
         try:
-            async with asyncio.timeout(CONNECT_TIMEOUT):
-                transport = await self._connect(upstream, lambda: leg)
-            transport.write(head)
-            async with asyncio.timeout(CONNECT_TIMEOUT):
-                answer = await leg.answer
+            transport, leg = await self._connect(upstream)
+            answer = await leg.ask(head)
             if isinstance(answer, OSError):
                 raise answer
         except (OSError, UnicodeError) as error:
@@ -112,48 +119,60 @@ class Dialer:
             )
         return transport, leg, answer
 
-    async def _connect(self, upstream: Upstream, factory: "Callable[[], OpeningLeg]") -> asyncio.Transport:
+    async def _connect(self, upstream: Upstream) -> "tuple[asyncio.Transport, OpeningLeg]":
+        loop = asyncio.get_running_loop()
+        known = self._known.get((upstream.host, upstream.port))
+        if known and known.nearest and known.until > loop.time() and upstream.scheme == "http":
+            try:
+                async with asyncio.timeout(_NEXT_ADDRESS):
+                    # A number, not a name: nothing is looked up, and the loop needs no socket of ours.
+                    return await loop.create_connection(OpeningLeg, known.nearest, upstream.port)
+            except OSError:
+                known.nearest = None
+        async with asyncio.timeout(CONNECT_TIMEOUT):
+            return await self._connect_to_any(upstream)
+
+    async def _connect_to_any(self, upstream: Upstream) -> "tuple[asyncio.Transport, OpeningLeg]":
+        """A connection to the first of the upstream's addresses that answers."""
         loop = asyncio.get_running_loop()
         tls = self._tls() if upstream.scheme == "https" else None
-        addresses = await self._look_up(upstream.host, upstream.port)
+        known = await self._look_up(upstream.host, upstream.port)
+        started = loop.time()
         try:
             sock = await aiohappyeyeballs.start_connection(
-                addresses, happy_eyeballs_delay=_NEXT_ADDRESS, loop=loop
+                known.addresses, happy_eyeballs_delay=_NEXT_ADDRESS, loop=loop
             )
         except OSError:
             self._known.pop((upstream.host, upstream.port), None)
             raise
         try:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            if len(addresses) > 1:
-                # The one that answered goes first the next time.
-                peer = sock.getpeername()[:2]
-                addresses.sort(key=lambda info: info[4][:2] != peer)
+            peer = sock.getpeername()
         except OSError:
             sock.close()
             raise
+        # A link-local address is nothing without its scope.
+        if loop.time() - started < _NEXT_ADDRESS and not any(peer[3:]):
+            known.nearest = peer[0]
         # From here on the socket is the transport's, which closes it whatever happens.
-        transport, _ = await loop.create_connection(
-            factory, sock=sock, ssl=tls, server_hostname=upstream.host if tls else None
+        return await loop.create_connection(
+            OpeningLeg, sock=sock, ssl=tls, server_hostname=upstream.host if tls else None
         )
-        return transport
 
-    async def _look_up(self, host: str, port: int) -> list[AddressInfo]:
+    async def _look_up(self, host: str, port: int) -> _Known:
         loop = asyncio.get_running_loop()
         known = self._known.get((host, port))
-        if known is not None and known[0] > loop.time():
-            return known[1]
-        found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM, proto=socket.IPPROTO_TCP)
-        addresses: list[AddressInfo] = list(found)
-        self._known[host, port] = (loop.time() + _REMEMBERED, addresses)
-        return addresses
+        if known is None or known.until < loop.time():
+            found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM, proto=socket.IPPROTO_TCP)
+            known = self._known[host, port] = _Known(loop.time() + _REMEMBERED, list(found))
+        return known
 
 
 class OpeningLeg(asyncio.Protocol):
     """An upstream connection from the opening handshake until somebody takes it over."""
 
-    def __init__(self, answer: "asyncio.Future[Answer | OSError]") -> None:
-        self.answer = answer
+    def __init__(self) -> None:
+        self._answer: asyncio.Future[Answer | OSError] = asyncio.get_running_loop().create_future()
         """The answer, or why there will be none."""
         self.late = b""
         """What was delivered behind the answer, before the pause took effect."""
@@ -165,6 +184,21 @@ class OpeningLeg(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._successor: asyncio.Protocol | None = None
 
+    async def ask(self, head: bytes) -> "Answer | OSError":
+        """Send the opening handshake `head`; the answer, or why there is none."""
+        assert self._transport is not None
+        self._transport.write(head)
+        # A timer of its own: asyncio.timeout costs more than the rest of this method.
+        timer = asyncio.get_running_loop().call_later(CONNECT_TIMEOUT, self._settle, TimeoutError())
+        try:
+            return await self._answer
+        finally:
+            timer.cancel()
+
+    def _settle(self, answer: "Answer | OSError") -> None:
+        if not self._answer.done():
+            self._answer.set_result(answer)
+
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Remember the transport."""
         # uvloop's transports are no subclasses of asyncio's.
@@ -175,13 +209,13 @@ class OpeningLeg(asyncio.Protocol):
         assert self._transport is not None
         if self._successor is not None:
             self._successor.data_received(data)
-        elif self.answer.done():
+        elif self._answer.done():
             self.late += data
         else:
             answer = self._reader.receive_data(data)
             if answer is not None:
                 self._transport.pause_reading()
-                self.answer.set_result(answer)
+                self._answer.set_result(answer)
 
     def eof_received(self) -> bool | None:
         """End the wait where the answer is not known; else leave open what goes the other way."""
@@ -189,8 +223,8 @@ class OpeningLeg(asyncio.Protocol):
         if self._successor is not None:
             return self._successor.eof_received()
         self._ended = True
-        if not self.answer.done():
-            self.answer.set_result(ConnectionResetError())
+        if not self._answer.done():
+            self._settle(ConnectionResetError())
             return False
         return self._transport.can_write_eof()
 
@@ -201,8 +235,7 @@ class OpeningLeg(asyncio.Protocol):
             return
         self.lost = True
         self._error = exc
-        if not self.answer.done():
-            self.answer.set_result(exc if isinstance(exc, OSError) else ConnectionResetError())
+        self._settle(exc if isinstance(exc, OSError) else ConnectionResetError())
 
     def hand_over(self, successor: asyncio.Protocol, data: bytes) -> None:
         """Let `successor` have the connection, `data` first, then all that has come since the answer.

@@ -21,7 +21,17 @@ from aiohttp import web
 from gateway.config import host_port, is_loopback
 from gateway.errors import ErrorAnswers, Fault
 from gateway.events import Handshake, HandshakeLeg, Open, Request
-from gateway.headers import Field, Secrets, end_to_end, for_upstream, members, readable, unsendable, values
+from gateway.headers import (
+    Field,
+    Header,
+    Secrets,
+    end_to_end,
+    for_upstream,
+    members,
+    readable,
+    unsendable,
+    values,
+)
 from gateway.loading import Site
 from gateway.proxy.dial import Dialer, OpeningLeg, UpstreamError
 from gateway.proxy.exchange import Exchanges, UploadError, ordinary_answer
@@ -137,7 +147,7 @@ class _Story:
         self._tunnels = tunnels
         self._request = request
         self._scheme = scheme
-        self._fields = request.raw_headers
+        self._fields = Header(request.raw_headers)
         self._started = time.monotonic_ns()
         peer = request.transport.get_extra_info("peername") if request.transport is not None else None
         self._peer: tuple[str, int] | None = None

@@ -365,11 +365,12 @@ class Tunnel:
         self.note(leg.side, "fin")
         direction = self.out_of(leg)
         half_close = self.down.transport.can_write_eof() and self.up.transport.can_write_eof()
-        if not direction.said:
-            direction.sink.end()
         if not half_close or direction.sink.ended:
+            # To close is to pass on the end as well.
             self.down.close()
             self.up.close()
+        elif not direction.said:
+            direction.sink.end()
         self.settle()
         return half_close
 

@@ -19,7 +19,7 @@ import re
 from dataclasses import dataclass, replace
 from typing import Final
 
-from gateway.headers import Field, Fields, members, readable, unsendable, values
+from gateway.headers import Field, Fields, Header, members, readable, unsendable, values
 
 VERSION: Final = b"13"
 """The only version of the protocol there is (section 4.1)."""
@@ -51,7 +51,7 @@ class Switching:
     """A 101, and the bytes that came behind its head."""
 
     status_line: bytes
-    fields: tuple[Field, ...]
+    fields: Header
     rest: bytes
 
 
@@ -222,4 +222,4 @@ def _read_head(head: bytes) -> Switching | Nonsense | None:
     problem = unsendable(fields)
     if problem is not None:
         return Nonsense(reason=f"its 101 cannot be passed on: {problem}")
-    return Switching(status_line=status_line, fields=tuple(fields), rest=b"")
+    return Switching(status_line=status_line, fields=Header(fields), rest=b"")

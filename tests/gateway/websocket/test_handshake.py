@@ -9,7 +9,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from websockets.utils import accept_key, generate_key
 
-from gateway.headers import Field
+from gateway.headers import Field, Header
 from gateway.websocket.handshake import (
     Answer,
     AnswerReader,
@@ -214,7 +214,7 @@ def test_the_head_that_is_written() -> None:
 
 def switching(fields: list[Field]) -> Switching:
     """A 101 with `fields`."""
-    return Switching(status_line=SWITCHING, fields=tuple(fields), rest=b"")
+    return Switching(status_line=SWITCHING, fields=Header(fields), rest=b"")
 
 
 @pytest.mark.parametrize(
