@@ -13,7 +13,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final, Literal, Protocol
 
 from aiohttp import StreamReader, web
 from aiohttp.abc import AbstractStreamWriter
@@ -69,6 +69,16 @@ def _limit(seconds: int) -> float | None:
     return None if seconds < 0 else float(seconds)
 
 
+class Reply(Protocol):
+    """An answer that has been decided before aiohttp has read the request."""
+
+    async def __call__(self, request: web.BaseRequest) -> web.StreamResponse:
+        """Give it, to `request`."""
+
+    def drop(self) -> None:
+        """Nobody is left to be given it."""
+
+
 class Connection(web.RequestHandler):
     """One client connection."""
 
@@ -82,6 +92,7 @@ class Connection(web.RequestHandler):
         "_request",
         "_size",
         "_timer",
+        "reply",
     )
 
     def __init__(self, manager: web.Server, limits: Limits, logger: logging.Logger) -> None:
@@ -98,6 +109,8 @@ class Connection(web.RequestHandler):
             max_headers=limits.head_bytes // 4,  # each takes four bytes at least
         )
         self._limits = limits
+        self.reply: Reply | None = None
+        """The answer to the first request, where it is known."""
         self._at: Literal["silent", "head", "request", "idle"] = "silent"
         """Nothing has come yet; a head is under way; a request is answered; an answer has been sent."""
         self._size = 0
@@ -120,6 +133,8 @@ class Connection(web.RequestHandler):
         """Forget the time: the client has gone, or a tunnel has taken the connection over."""
         self._within(None)
         self._request = self._left = None  # no cycle keeps alive what nobody needs
+        if (reply := self.take_reply()) is not None:
+            reply.drop()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -144,6 +159,11 @@ class Connection(web.RequestHandler):
         """The upstream takes more again."""
         self._paused_reading = False
         super().resume_reading(resume_parser)
+
+    def take_reply(self) -> Reply | None:
+        """The answer that is known, once."""
+        reply, self.reply = self.reply, None
+        return reply
 
     def begin(self, request: web.BaseRequest) -> None:
         """A head is whole; its request is going to be answered."""
@@ -245,7 +265,7 @@ class Server(web.Server):
 
     def __init__(
         self,
-        handler: Callable[[web.BaseRequest], Awaitable[web.StreamResponse]],
+        handler: Callable[[web.BaseRequest, Reply | None], Awaitable[web.StreamResponse]],
         config: HTTPConfig,
         logger: logging.Logger,
     ) -> None:
@@ -288,6 +308,6 @@ class Server(web.Server):
         try:
             if request.method == "OPTIONS" and request.raw_path == "*":
                 return await bare(request, 200 if self._config.enable_general_options_handler else 400)
-            return await self._handler(request)
+            return await self._handler(request, connection.take_reply())
         finally:
             connection.end()

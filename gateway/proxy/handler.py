@@ -2,18 +2,19 @@
 
     decide where it goes → check it → open the upstream → pass the answer back → tell the log
 
-`Handler` is called by aiohttp for each request of a listener.  A plain request is answered here; an
-opening handshake ends, if both legs agree, with both connections handed over to a `Tunnel`, and nothing
-of aiohttp's is left with them.
+A request comes from aiohttp, and is answered through it; a plain opening handshake comes from an `Arrival`.
+If both legs of a handshake agree, it ends with both connections handed over to a `Tunnel`, and nothing of
+aiohttp's is left with them; if not, it is aiohttp's to be answered, wherever it came from.
 """
 
 import asyncio
 import itertools
 import ssl
 import time
-from collections.abc import Callable
-from dataclasses import replace
-from typing import Final
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Final, Protocol, TypeVar
 from urllib.parse import unquote
 
 from aiohttp import web
@@ -23,6 +24,7 @@ from gateway.errors import ErrorAnswers, Fault
 from gateway.events import Handshake, HandshakeLeg, Open, Request
 from gateway.headers import (
     Field,
+    Fields,
     Header,
     Secrets,
     end_to_end,
@@ -33,13 +35,15 @@ from gateway.headers import (
     values,
 )
 from gateway.loading import Site
+from gateway.proxy.connection import Reply
 from gateway.proxy.dial import Dialer, OpeningLeg, UpstreamError
 from gateway.proxy.exchange import Exchanges, UploadError, ordinary_answer
 from gateway.proxy.log import EventLog
-from gateway.proxy.responses import ALT_SVC, BrokenOffError, Done, Problem, cut, redirect, refuse, relay
+from gateway.proxy.responses import BrokenOffError, Done, Problem, cut, redirect, refuse, relay
 from gateway.proxy.tunnel import Tunnel
 from gateway.routing import Forward, Redirect, Refused, RequestHead, Router, Upstream
 from gateway.websocket.handshake import (
+    OpeningRequest,
     Ordinary,
     Switching,
     extensions,
@@ -52,6 +56,34 @@ from gateway.websocket.handshake import (
 
 _CLIENT_LEFT: Final = 499
 """Stands in for a status where nobody was left to be sent one; never on the wire."""
+
+_Answer = Callable[[web.BaseRequest], Awaitable[Done]]
+
+T = TypeVar("T")
+
+
+class Downstream(Protocol):
+    """Whoever has the client's connection."""
+
+    @property
+    def transport(self) -> asyncio.Transport | None:
+        """The connection; None where the client has gone."""
+
+    def release(self) -> bytes:
+        """Let a tunnel have the connection, with what has come behind the request."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """A request, by whomever it was read."""
+
+    method: str
+    version: tuple[int, int]
+    target: str
+    fields: Header
+    peer: object
+    """Who asks, as the transport has it: address and port; something else where it has none."""
+    downstream: Downstream
 
 
 class Proxy:
@@ -97,83 +129,149 @@ class Handler:
         self._scheme = "http" if site.tls is None else "https"
         self.serve(site)
         self.tunnels = Tunnels()
-        self.busy: set[web.RequestHandler] = set()
+        self.busy: set[object] = set()
         """The connections with a request that is being answered."""
         self.idle = asyncio.Event()
         """Whether there is none."""
         self.idle.set()
+        self.retired = False
+        """Whether each answer is the last one of its connection."""
 
     def serve(self, site: Site) -> None:
         """Answer as `site` says from the next request on."""
         self._site = site
         self._router = Router(site.routes)
 
-    async def __call__(self, request: web.BaseRequest) -> web.StreamResponse:
-        """Answer one request."""
-        self.busy.add(request.protocol)
-        self.idle.clear()
-        try:
-            response = await self._answer(request)
-        finally:
-            self.busy.discard(request.protocol)
-            if not self.busy:
-                self.idle.set()
-        if self._proxy.stopping:
+    async def __call__(self, request: web.BaseRequest, reply: Reply | None) -> web.StreamResponse:
+        """Answer a request of aiohttp's; with `reply`, it is known how."""
+        response = await self._occupied(request.protocol, self._answer(request, reply))
+        if self._proxy.stopping or self.retired:
             request.protocol.close()  # after this answer
         return response
 
-    async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
-        story = _Story(self._proxy, request, self._scheme, self.tunnels)
+    async def open(self, client: Downstream, request: OpeningRequest) -> Reply | None:
+        """Open a WebSocket; else how to answer.  None where there is nothing to answer any more."""
+        asked = Asked(
+            method="GET",
+            version=(1, 1),
+            target=request.target,
+            fields=request.fields,
+            peer=client.transport.get_extra_info("peername") if client.transport is not None else None,
+            downstream=client,
+        )
+        return await self._occupied(client, self._story(asked).begin(self._site, self._router))
+
+    async def _answer(self, request: web.BaseRequest, reply: Reply | None) -> web.StreamResponse:
+        if reply is None:
+            asked = Asked(
+                method=request.method,
+                version=request.version,
+                target=request.raw_path,
+                fields=Header(request.raw_headers),
+                peer=request.protocol.peername,
+                downstream=_OfAiohttp(request),
+            )
+            reply = await self._story(asked).begin(self._site, self._router)
+        return Done(_CLIENT_LEFT, keep_alive=False) if reply is None else await reply(request)
+
+    def _story(self, asked: Asked) -> "_Story":
+        return _Story(self._proxy, asked, self._scheme, self.tunnels)
+
+    async def _occupied(self, client: object, work: Awaitable[T]) -> T:
+        """What `work` gives; until then, `client` counts as busy."""
+        self.busy.add(client)
+        self.idle.clear()
         try:
-            return await story.tell(self._site, self._router)
-        except asyncio.CancelledError:
-            story.record(None)
-            raise
-        except ConnectionError:
-            # The client has gone while it was being answered: nobody is left to be told.
-            story.record(None)
-        except Exception as error:  # noqa: BLE001 - a bug in one request ends that request alone
-            story.complain(f"a fault of the gateway: {type(error).__name__}: {error}", status=500)
-            story.record(None)
-            cut(request)
-        return Done(_CLIENT_LEFT, keep_alive=False)
+            return await work
+        finally:
+            self.busy.discard(client)
+            if not self.busy:
+                self.idle.set()
 
 
 class _Story:
-    """One request, from its head to its record."""
+    """One request, from its head to its record.
 
-    def __init__(self, proxy: Proxy, request: web.BaseRequest, scheme: str, tunnels: Tunnels) -> None:
+    `begin` goes as far as there is nothing to be said to the client; from there on it is a `Reply`.
+    """
+
+    def __init__(self, proxy: Proxy, asked: Asked, scheme: str, tunnels: Tunnels) -> None:
         self._proxy = proxy
         self._tunnels = tunnels
-        self._request = request
+        self._asked = asked
         self._scheme = scheme
-        self._fields = Header(request.raw_headers)
+        self._fields = asked.fields
         self._started = time.monotonic_ns()
-        peer = request.transport.get_extra_info("peername") if request.transport is not None else None
         self._peer: tuple[str, int] | None = None
         """None for a client of a unix socket, which has no address."""
-        if isinstance(peer, tuple):
+        if isinstance(asked.peer, tuple):
             # An IPv4 client of a socket for both families is not made an IPv6 one by that.
-            self._peer = (peer[0].removeprefix("::ffff:"), peer[1])
+            self._peer = (asked.peer[0].removeprefix("::ffff:"), asked.peer[1])
+        self._alt_svc = ""
         self._upstream: Upstream | None = None
         self._answers: ErrorAnswers | None = None
+        self._answer: _Answer | None = None
+        """How the client is answered; None where the connection is in a tunnel."""
+        self._up: asyncio.Transport | None = None
+        """Where an answer other than 101 comes from."""
         self._recorded = False
 
-    async def tell(self, site: Site, router: Router) -> web.StreamResponse:
-        """Answer the request."""
-        request = self._request
-        hosts = values(self._fields, b"host")
+    async def begin(self, site: Site, router: Router) -> "_Story | None":
+        """Decide, and open what is to be opened; None where there is nothing to be answered any more."""
+        self._alt_svc = site.server.spec.http_config.alt_svc
+        try:
+            self._answer = await self._decide(site, router)
+        except asyncio.CancelledError:
+            self.record(None)
+            raise
+        except Exception as error:  # noqa: BLE001 - a bug in one request ends that request alone
+            self._end_badly(error)
+            if (transport := self._asked.downstream.transport) is not None:
+                transport.abort()
+        return None if self._answer is None else self
+
+    async def __call__(self, request: web.BaseRequest) -> web.StreamResponse:
+        """Answer the client."""
+        assert self._answer is not None
+        try:
+            try:
+                return self.record(await self._answer(request))
+            except UpstreamError as error:
+                return self.record(await self._fail(error, request))
+        except asyncio.CancelledError:
+            self.record(None)
+            raise
+        except BrokenOffError:
+            words = "broke the response off in the middle; the client's connection was cut"
+            self.complain(words, self._upstream)
+        except Exception as error:  # noqa: BLE001 - as above
+            self._end_badly(error)
+            cut(request)
+        return self.record(None)
+
+    def drop(self) -> None:
+        """The client has gone before it could be answered."""
+        if self._up is not None:
+            self._up.abort()
+        self.record(None)
+
+    def _end_badly(self, error: Exception) -> None:
+        """Nobody can be told: the client has gone while it was being answered, or there is a bug."""
+        if not isinstance(error, ConnectionError):
+            self.complain(f"a fault of the gateway: {type(error).__name__}: {error}", status=500)
+        self.record(None)
+
+    async def _decide(self, site: Site, router: Router) -> "_Answer | None":
+        """How the client is answered; None where it is in a tunnel now."""
         unfit = unsendable(self._fields)
         if unfit is not None:
-            return await self._refuse(
-                Problem(status=400, what=f"The request cannot be passed on: {unfit}.", close=True)
-            )
-        host = hosts[0] if hosts else b""
+            return self._refusal(f"The request cannot be passed on: {unfit}.")
+        hosts = values(self._fields, b"host")
         decision = router.decide(
             RequestHead(
-                method=request.method,
-                host=host.decode("latin-1"),
-                target=request.raw_path,
+                method=self._asked.method,
+                host=hosts[0].decode("latin-1") if hosts else "",
+                target=self._asked.target,
                 headers=self._fields,
                 client=self._client,
             )
@@ -181,82 +279,64 @@ class _Story:
         self._answers = site.answers_of(decision)
         match decision:
             case Redirect():
-                return self.record(await redirect(request, decision.status, decision.location))
+                return partial(redirect, status=decision.status, location=decision.location)
             case Refused():
-                what = _sentence(decision.reason)
-                return await self._refuse(Problem(status=decision.status, what=what), decision.code)
-            case Forward():
-                self._upstream = decision.upstream
-                fields = for_upstream(
-                    self._fields,
-                    authority=decision.upstream.authority,
-                    client=self._peer,
-                    host=decision.host.encode("latin-1"),
-                    scheme=self._scheme,
-                )
-                answer = self._upgrade if wants_websocket(self._fields) else self._exchange
-                try:
-                    return await answer(decision, fields)
-                except UpstreamError as error:
-                    return await self._fail(error, decision.upstream)
-                except BrokenOffError:
-                    self.complain(
-                        "broke the response off in the middle; the client's connection was cut",
-                        decision.upstream,
-                    )
-                    return self.record(None)
+                problem = Problem(status=decision.status, what=_sentence(decision.reason))
+                return self._refused(problem, decision.code)
+        self._upstream = decision.upstream
+        fields = for_upstream(
+            self._fields,
+            authority=decision.upstream.authority,
+            client=self._peer,
+            host=decision.host.encode("latin-1"),
+            scheme=self._scheme,
+        )
+        if not wants_websocket(self._fields):
+            return partial(self._exchange, decision, fields)
+        try:
+            return await self._upgrade(decision, fields)
+        except UpstreamError as error:
+            return partial(self._fail, error)
 
-    async def _exchange(self, to: Forward, fields: list[Field]) -> web.StreamResponse:
+    async def _exchange(self, to: Forward, fields: list[Field], request: web.BaseRequest) -> Done:
         """Pass a plain request on, and its response back.  Raises UpstreamError and BrokenOffError."""
-        request = self._request
         expectations = members(self._fields, b"expect")
         if expectations not in ([], [b"100-continue"]):
-            return await self._refuse(
-                Problem(status=417, what="The only expectation that can be met is 100-continue.")
-            )
-        fields = [field for field in fields if field[0].lower() != b"expect"]
+            problem = Problem(status=417, what="The only expectation that can be met is 100-continue.")
+            return await self._refused(problem)(request)
+        if expectations:
+            fields = [field for field in fields if field[0].lower() != b"expect"]
         if b"close" in members(self._fields, b"connection"):
             fields.append((b"Connection", b"close"))
         try:
             async with self._proxy.exchanges.request(request, to, fields) as response:
-                return self.record(await relay(request, response))
+                return await relay(request, response)
         except UnicodeDecodeError:
-            return await self._refuse(
-                Problem(
-                    status=400, what="The request cannot be passed on: a header is not UTF-8.", close=True
-                )
-            )
+            what = "The request cannot be passed on: a header is not UTF-8."
         except UploadError:
-            return await self._refuse(
-                Problem(status=400, what="The body of the request is broken.", close=True)
-            )
+            what = "The body of the request is broken."
+        return await self._refusal(what)(request)
 
-    async def _upgrade(self, to: Forward, fields: list[Field]) -> web.StreamResponse:
-        """Open a WebSocket: both legs of the handshake, then the tunnel.
-
-        Raises UpstreamError and BrokenOffError.
-        """
-        request = self._request
-        refused = refusal(request.method, request.version, self._fields)
+    async def _upgrade(self, to: Forward, fields: list[Field]) -> "_Answer | None":
+        """Open a WebSocket: both legs of the handshake, then the tunnel.  Raises UpstreamError."""
+        refused = refusal(self._asked.method, self._asked.version, self._fields)
         if refused is not None:
             # What follows a refused upgrade may have been meant for somebody else: no more is read.
             what = f"This is no opening handshake of a WebSocket: {refused.reason}."
-            return await self._refuse(
-                Problem(status=refused.status, what=what, fields=refused.fields, close=True)
-            )
+            return self._refused(Problem(status=refused.status, what=what, fields=refused.fields, close=True))
         sent = upgrading(fields)
-        key = b"".join(values(sent, b"sec-websocket-key"))
+        key = b"".join(values(self._fields, b"sec-websocket-key"))
         head = message_head(b"GET %s HTTP/1.1" % to.target.encode("ascii"), sent)
         transport, leg, answer = await self._proxy.dialer.open(to.upstream, head)
         if isinstance(answer, Ordinary):
-            async with ordinary_answer(transport, leg, answer.data, sent) as response:
-                return self.record(await relay(request, response, close=True))
+            self._up = transport
+            return partial(_pass_on, transport, leg, answer.data, sent)
         unfit = mismatch(answer, key)
         if unfit is not None:
             transport.abort()
             raise UpstreamError(502, f"did not answer the upgrade as it should: {unfit}", code="E2125")
         self._hand_over(transport, leg, answer, sent)
-        return Done(101, keep_alive=False)
+        return None
 
     def _hand_over(
         self, up: asyncio.Transport, leg: OpeningLeg, answer: Switching, sent: list[Field]
@@ -265,16 +345,14 @@ class _Story:
 
         Raises ConnectionResetError where the client has gone in the meantime.
         """
-        proxy, request = self._proxy, self._request
-        down = request.transport
+        proxy = self._proxy
+        down = self._asked.downstream.transport
         if down is None or down.is_closing():
             up.abort()
             raise ConnectionResetError
-        glued = _Glued()
-        request.protocol.set_parser(glued)  # type: ignore[arg-type]  # a reader of two methods
         answered = upgrading(end_to_end(answer.fields))
-        if ALT_SVC in request:
-            answered.append((b"Alt-Svc", request[ALT_SVC].encode()))
+        if self._alt_svc:
+            answered.append((b"Alt-Svc", self._alt_svc.encode()))
         agreed = extensions(answer.fields)
         tunnel = Tunnel(
             next(proxy.numbers), down, up, agreed=agreed, log=proxy.log, on_closed=self._tunnels.remove
@@ -282,12 +360,10 @@ class _Story:
         self._tunnels.add(tunnel)
         if proxy.log.watching:
             self._record_open(tunnel.conn, answer, sent, answered)
-        # To aiohttp, this connection has gone; so no task, parser or timer of its stays behind.
-        request.protocol.transport = None
-        request.protocol.connection_lost(None)
+        glued = self._asked.downstream.release()
         self._recorded = True
         down.write(message_head(answer.status_line, answered))
-        tunnel.start(bytes(glued.data), leg, answer.rest)
+        tunnel.start(glued, leg, answer.rest)
         if proxy.stopping:
             tunnel.stop()
 
@@ -317,8 +393,10 @@ class _Story:
             )
         )
 
-    async def _fail(self, error: UpstreamError, upstream: Upstream) -> web.StreamResponse:
+    async def _fail(self, error: UpstreamError, request: web.BaseRequest) -> Done:
         """Answer for an upstream that did not do its part."""
+        upstream = self._upstream
+        assert upstream is not None
         self.complain(error.did, upstream, status=error.status)
         hint = command = None
         if is_loopback(upstream.host):
@@ -326,21 +404,30 @@ class _Story:
             command = f"python -m demo_upstream --addr {host_port(upstream.host, upstream.port)}"
         url = self._proxy.secrets.text(upstream.url)
         problem = Problem(
-            status=error.status, what=f"{url} {error.did}.", hint=hint, command=command, close=self._unread
+            status=error.status,
+            what=f"{url} {error.did}.",
+            hint=hint,
+            command=command,
+            # The client may still be sending what nobody is going to read.
+            close=request.can_read_body or wants_websocket(self._fields),
         )
-        return self.record(await refuse(self._request, self._worded(problem, error.code), url))
+        return await refuse(request, self._worded(problem, error.code), url)
 
-    async def _refuse(self, problem: Problem, code: str | None = None) -> web.StreamResponse:
-        """Answer with the gateway's own word, or, for an error that has a code, with an ErrorHandler's."""
+    def _refusal(self, what: str) -> "_Answer":
+        """The answer to a request that is wrong; what else its client sends is not read."""
+        return self._refused(Problem(status=400, what=what, close=True))
+
+    def _refused(self, problem: Problem, code: str | None = None) -> "_Answer":
+        """The gateway's own word, or, for an error that has a code, an ErrorHandler's."""
         if problem.status >= 500:
             self.complain(problem.what, status=problem.status)
-        return self.record(await refuse(self._request, self._worded(problem, code)))
+        return partial(refuse, problem=self._worded(problem, code))
 
     def _worded(self, problem: Problem, code: str | None) -> Problem:
         """`problem` with what an ErrorHandler has to say of it."""
         if self._answers is None or code is None:
             return problem
-        path = unquote(self._request.raw_path.partition("?")[0], errors="surrogateescape")
+        path = unquote(self._asked.target.partition("?")[0], errors="surrogateescape")
         fault = Fault(status=problem.status, code=code, message=problem.what, path=path)
         accepted = [each.decode("latin-1") for each in members(self._fields, b"accept")]
         return replace(problem, answer=self._answers.answer(fault, accepted))
@@ -351,7 +438,7 @@ class _Story:
         self._proxy.log.error(
             message if url is None else f"{url} {message}",
             client=self._client,
-            method=self._request.method,
+            method=self._asked.method,
             path=self._path,
             upstream=url,
             status=status,
@@ -363,7 +450,7 @@ class _Story:
         done = Done(_CLIENT_LEFT, keep_alive=False) if response is None else response
         if self._proxy.log.watching and not self._recorded:
             self._recorded = True
-            method, path = self._request.method, self._path
+            method, path = self._asked.method, self._path
             client, upstream = self._client, self._upstream_url
             ms = round((time.monotonic_ns() - self._started) / 1e6, 3)
             status = None if response is None else response.status
@@ -388,17 +475,40 @@ class _Story:
 
     @property
     def _path(self) -> str:
-        target = self._request.raw_path.encode("utf-8", "surrogateescape")
+        target = self._asked.target.encode("utf-8", "surrogateescape")
         return self._proxy.secrets.text(readable(target))
 
     @property
     def _upstream_url(self) -> str | None:
         return None if self._upstream is None else self._proxy.secrets.text(self._upstream.url)
 
+
+async def _pass_on(
+    transport: asyncio.Transport, leg: OpeningLeg, data: bytes, head: Fields, request: web.BaseRequest
+) -> Done:
+    """Pass an ordinary answer to an opening handshake on."""
+    async with ordinary_answer(transport, leg, data, head) as response:
+        return await relay(request, response, close=True)
+
+
+class _OfAiohttp:
+    """The connection of a request that aiohttp has read."""
+
+    def __init__(self, request: web.BaseRequest) -> None:
+        self._request = request
+
     @property
-    def _unread(self) -> bool:
-        """Whether the client may still be sending what nobody is going to read."""
-        return self._request.can_read_body or wants_websocket(self._fields)
+    def transport(self) -> asyncio.Transport | None:
+        return self._request.transport
+
+    def release(self) -> bytes:
+        """Let no task, parser or timer of aiohttp's stay behind: to it, this connection has gone."""
+        glued = _Glued()
+        protocol = self._request.protocol
+        protocol.set_parser(glued)  # type: ignore[arg-type]  # a reader of two methods
+        protocol.transport = None
+        protocol.connection_lost(None)
+        return bytes(glued.data)
 
 
 class _Glued:

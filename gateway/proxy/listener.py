@@ -17,6 +17,7 @@ from gateway.config.resources import KeepAliveConfig, ListenConfig
 from gateway.events import Listening
 from gateway.loading import Site
 from gateway.proxy.accept import Door
+from gateway.proxy.arrival import Arrivals
 from gateway.proxy.connection import Limits, Server
 from gateway.proxy.handler import Handler, Proxy
 from gateway.proxy.listen import bind, close, probe, where
@@ -53,6 +54,7 @@ class Listener:
         self._scheme = "http" if site.tls is None else "https"
         self._handler = Handler(proxy, site)
         self._web_server = Server(self._handler, config, _logger(proxy.log))
+        self._arrivals = Arrivals(Limits.of(config), self._handler.open, self._web_server)
 
     @classmethod
     async def open(cls, site: Site, proxy: Proxy) -> "Listener":
@@ -65,7 +67,7 @@ class Listener:
         """Accept connections, from now on in the place of a predecessor, and say so."""
         config = self.site.server.spec.http_config
         await self._door.open(
-            config.listen_config, self.site.tls, handshake=Limits.of(config).head, factory=self._web_server
+            config.listen_config, self.site.tls, handshake=Limits.of(config).head, factory=self._arrivals
         )
         addr, url = where(self._sockets[0], self._scheme)
         self._proxy.log.put(lambda time, t_ns: Listening(time=time, t_ns=t_ns, addr=addr, url=url))
@@ -135,35 +137,43 @@ class Listener:
     @property
     def connected(self) -> bool:
         """Whether a connection or a WebSocket is open."""
-        return bool(self._web_server.connections or self._handler.tunnels.open)
+        return bool(self._transports or self._handler.tunnels.open)
 
     def let_go(self) -> None:
         """Close idle connections; the others end with their answer."""
-        for connection in self._web_server.connections:
-            if connection in self._handler.busy:
-                connection.close()
-            else:
-                connection.force_close()
+        self._handler.retired = True
+        self._close_idle()
 
     async def _finish(self) -> None:
         """Close idle connections, and the others once their requests have been answered."""
         # Not through `Server.shutdown`, which reads no more of a request's body.
-        connections = self._web_server.connections
-        transports = [each.transport for each in connections if each.transport is not None]
-        for connection in connections:
-            if connection not in self._handler.busy:
-                connection.force_close()
+        transports = self._transports
+        self._close_idle()
         await self._handler.idle.wait()
         while any(transport.get_write_buffer_size() for transport in transports):  # noqa: ASYNC110 - tells nobody
             await asyncio.sleep(_DELIVERY)
+
+    def _close_idle(self) -> None:
+        for connection in self._web_server.connections:
+            if connection not in self._handler.busy:
+                connection.force_close()
+        for arrival in self._arrivals.present - self._handler.busy:
+            if arrival.transport is not None:
+                arrival.transport.close()
+
+    @property
+    def _transports(self) -> list[asyncio.Transport]:
+        """All connections that are not in a tunnel."""
+        found = [each.transport for each in self._web_server.connections]
+        found += [each.transport for each in self._arrivals.present]
+        return [each for each in found if each is not None]
 
     def abort(self) -> None:
         """Cut the connections and the WebSockets that are left."""
         for tunnel in list(self._handler.tunnels.open):
             tunnel.abort()
-        for connection in self._web_server.connections:
-            if connection.transport is not None:
-                connection.transport.abort()
+        for transport in self._transports:
+            transport.abort()
 
 
 def _complain(log: EventLog, message: str) -> None:

@@ -1,7 +1,9 @@
 """The opening handshake (RFC 6455 section 4), on both legs.  Pure.
 
 Strategy
-    Downstream, the request has been parsed already; `refusal` says what is wrong with it.  Upstream,
+    Downstream, `read_request` takes the requests that are plainly opening handshakes, which is nearly all
+    of them; any other request is left, from its first byte on, to somebody who reads requests of all
+    kinds.  Whoever has read it, `refusal` says what is wrong with it.  Upstream,
     the request is written by `message_head`, and `AnswerReader` is fed with what comes back until it
     knows what that is: a 101 whose head it has read itself, strictly, or any other answer, which it
     leaves untouched, from its first byte on, to somebody who reads ordinary responses.
@@ -34,6 +36,23 @@ _HEAD_END: Final = re.compile(rb"\r?\n\r?\n")
 _STATUS_LINE: Final = re.compile(rb"HTTP/1\.1 (1[0-9]{2})(?: [^\x00-\x08\x0a-\x1f\x7f]*)?")
 _INTERIM: Final = b"HTTP/1.1 1"
 _SWITCHING: Final = 101
+
+
+_REQUEST_LINE: Final = re.compile(rb"GET ([!-~]+) HTTP/1\.1\r\n")
+_FIELD_LINES: Final = re.compile(rb"(?:[!#$%&'*+.^_`|~0-9A-Za-z-]+:[^\x00-\x08\x0a-\x1f\x7f]*\r\n)+")
+"""Field lines as they should be (RFC 9112 section 5): no fold, no bare CR or LF, no control character."""
+
+
+@dataclass(frozen=True, slots=True)
+class OpeningRequest:
+    """A client's request for an opening handshake, or what looks like one."""
+
+    target: str
+    """The request target: printable ASCII."""
+    fields: Header
+    """All that may be sent on as they are (see `unsendable`), one of them Host, none with a body."""
+    rest: bytes
+    """What came behind the head."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,6 +101,31 @@ class Extensions:
     upstream_takeover: bool
     rsv_known: int
     """The RSV bits that some extension other than permessage-deflate may set, as a mask of byte 0."""
+
+
+def read_request(data: bytes, longest: int) -> OpeningRequest | None:
+    """The request for an opening handshake that `data` begins with; None where it is anything else.
+
+    None as well where that is not plain at once: the head is not whole, has more than `longest` bytes, or has
+    anything about it that one recipient might read differently from another.
+    """
+    line = _REQUEST_LINE.match(data)
+    end = data.find(b"\r\n\r\n")
+    if line is None or not line.end() <= end <= longest - 4:
+        return None
+    if _FIELD_LINES.fullmatch(data, line.end(), end + 2) is None:
+        return None
+    fields: list[Field] = []
+    for each in data[line.end() : end].split(b"\r\n"):
+        name, _, value = each.partition(b":")
+        fields.append((name, value.strip(b" \t")))
+    header = Header(fields)
+    found = header.by_name
+    if len(found.get(b"host", ())) != 1 or b"content-length" in found or b"transfer-encoding" in found:
+        return None
+    if not wants_websocket(header):
+        return None
+    return OpeningRequest(line[1].decode("ascii"), header, data[end + 4 :])
 
 
 def wants_websocket(fields: Fields) -> bool:
