@@ -84,6 +84,8 @@ class Asked:
     peer: object
     """Who asks, as the transport has it: address and port; something else where it has none."""
     downstream: Downstream
+    unfit: str | None = None
+    """Why it cannot be sent on."""
 
 
 class Proxy:
@@ -170,6 +172,7 @@ class Handler:
                 fields=Header(request.raw_headers),
                 peer=request.protocol.peername,
                 downstream=_OfAiohttp(request),
+                unfit=unsendable(request.raw_headers),
             )
             reply = await self._story(asked).begin(self._site, self._router)
         return Done(_CLIENT_LEFT, keep_alive=False) if reply is None else await reply(request)
@@ -209,7 +212,8 @@ class _Story:
             self._peer = (asked.peer[0].removeprefix("::ffff:"), asked.peer[1])
         self._alt_svc = ""
         self._upstream: Upstream | None = None
-        self._answers: ErrorAnswers | None = None
+        self._answers: Callable[[], ErrorAnswers | None] = lambda: None
+        """What an ErrorHandler has to say of errors."""
         self._answer: _Answer | None = None
         """How the client is answered; None where the connection is in a tunnel."""
         self._up: asyncio.Transport | None = None
@@ -263,9 +267,8 @@ class _Story:
 
     async def _decide(self, site: Site, router: Router) -> "_Answer | None":
         """How the client is answered; None where it is in a tunnel now."""
-        unfit = unsendable(self._fields)
-        if unfit is not None:
-            return self._refusal(f"The request cannot be passed on: {unfit}.")
+        if self._asked.unfit is not None:
+            return self._refusal(f"The request cannot be passed on: {self._asked.unfit}.")
         hosts = values(self._fields, b"host")
         decision = router.decide(
             RequestHead(
@@ -276,7 +279,7 @@ class _Story:
                 client=self._client,
             )
         )
-        self._answers = site.answers_of(decision)
+        self._answers = partial(site.answers_of, decision)
         match decision:
             case Redirect():
                 return partial(redirect, status=decision.status, location=decision.location)
@@ -425,12 +428,13 @@ class _Story:
 
     def _worded(self, problem: Problem, code: str | None) -> Problem:
         """`problem` with what an ErrorHandler has to say of it."""
-        if self._answers is None or code is None:
+        answers = None if code is None else self._answers()
+        if answers is None or code is None:
             return problem
         path = unquote(self._asked.target.partition("?")[0], errors="surrogateescape")
         fault = Fault(status=problem.status, code=code, message=problem.what, path=path)
         accepted = [each.decode("latin-1") for each in members(self._fields, b"accept")]
-        return replace(problem, answer=self._answers.answer(fault, accepted))
+        return replace(problem, answer=answers.answer(fault, accepted))
 
     def complain(self, message: str, upstream: Upstream | None = None, *, status: int | None = None) -> None:
         """Record an error about this request; with `upstream`, the message says what that did."""

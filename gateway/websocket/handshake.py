@@ -18,7 +18,7 @@ import base64
 import binascii
 import hashlib
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
 from gateway.headers import Field, Fields, Header, members, readable, unsendable, values
@@ -39,7 +39,8 @@ _SWITCHING: Final = 101
 
 
 _REQUEST_LINE: Final = re.compile(rb"GET ([!-~]+) HTTP/1\.1\r\n")
-_FIELD_LINES: Final = re.compile(rb"(?:[!#$%&'*+.^_`|~0-9A-Za-z-]+:[^\x00-\x08\x0a-\x1f\x7f]*\r\n)+")
+_FIELD_LINE: Final = rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+:[^\x00-\x08\x0a-\x1f\x7f]*"
+_FIELD_LINES: Final = re.compile(_FIELD_LINE + rb"(?:\r\n" + _FIELD_LINE + rb")*")
 """Field lines as they should be (RFC 9112 section 5): no fold, no bare CR or LF, no control character."""
 
 
@@ -111,15 +112,11 @@ def read_request(data: bytes, longest: int) -> OpeningRequest | None:
     """
     line = _REQUEST_LINE.match(data)
     end = data.find(b"\r\n\r\n")
-    if line is None or not line.end() <= end <= longest - 4:
+    if line is None or not line.end() < end <= longest - 4:
         return None
-    if _FIELD_LINES.fullmatch(data, line.end(), end + 2) is None:
+    if _FIELD_LINES.fullmatch(data, line.end(), end) is None:
         return None
-    fields: list[Field] = []
-    for each in data[line.end() : end].split(b"\r\n"):
-        name, _, value = each.partition(b":")
-        fields.append((name, value.strip(b" \t")))
-    header = Header(fields)
+    header = Header(_fields(data[line.end() : end]))
     found = header.by_name
     if len(found.get(b"host", ())) != 1 or b"content-length" in found or b"transfer-encoding" in found:
         return None
@@ -240,30 +237,41 @@ class AnswerReader:
                 return Nonsense(reason="the head of its answer is longer than 64 KiB")
             if end[0] != b"\r\n\r\n":
                 return Nonsense(reason="the head of its answer has a line that does not end in CR LF")
-            answer = _read_head(held[self._at : end.start()])
-            if isinstance(answer, Switching):
-                return replace(answer, rest=held[end.end() :])
+            answer = _read_head(held[self._at : end.start()], held[end.end() :])
             if answer is not None:
                 return answer
             # 100, 102 and 103 announce that the answer is still to come (RFC 9110 section 15.2).
             self._at = end.end()
 
 
-def _read_head(head: bytes) -> Switching | Nonsense | None:
-    """What `head`, without the empty line at its end, says; None where it is another 1xx than a 101."""
-    status_line, *lines = head.split(b"\r\n")
+def _read_head(head: bytes, rest: bytes) -> Switching | Nonsense | None:
+    """What `head`, without the empty line at its end, says; None where it is another 1xx than a 101.
+
+    `rest` is what came behind it.
+    """
+    status_line, _, lines = head.partition(b"\r\n")
     matched = _STATUS_LINE.fullmatch(status_line)
     if matched is None:
         return Nonsense(reason=f"its answer begins with {readable(status_line[:80])!r}")
     if int(matched[1]) != _SWITCHING:
         return None
+    if lines and not _FIELD_LINES.fullmatch(lines):
+        return Nonsense(reason=_what_is_wrong(lines))
+    return Switching(status_line=status_line, fields=Header(_fields(lines) if lines else ()), rest=rest)
+
+
+def _fields(lines: bytes) -> list[Field]:
+    """The fields in `lines`, without the CR LF at their end."""
     fields: list[Field] = []
-    for line in lines:
-        name, colon, value = line.partition(b":")
-        if not colon:
-            return Nonsense(reason=f"its 101 has a header line without a colon: {readable(line[:80])!r}")
+    for line in lines.split(b"\r\n"):
+        name, _, value = line.partition(b":")
         fields.append((name, value.strip(b" \t")))
-    problem = unsendable(fields)
-    if problem is not None:
-        return Nonsense(reason=f"its 101 cannot be passed on: {problem}")
-    return Switching(status_line=status_line, fields=Header(fields), rest=b"")
+    return fields
+
+
+def _what_is_wrong(lines: bytes) -> str:
+    """What is wrong with the field lines of a 101."""
+    for line in lines.split(b"\r\n"):
+        if b":" not in line:
+            return f"its 101 has a header line without a colon: {readable(line[:80])!r}"
+    return f"its 101 cannot be passed on: {unsendable(_fields(lines))}"
