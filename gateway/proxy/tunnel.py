@@ -53,7 +53,7 @@ def _forward(write: Callable[[bytes], object], decoder: Decoder) -> Generator[No
         data = yield
         write(data)
         if plain:
-            at = skip(data)
+            at = skip(data, 0)
             if at == len(data):
                 continue
             data = data[at:]
@@ -72,12 +72,10 @@ def _forward_watched(write: Callable[[bytes], object], tap: Tap) -> Generator[No
         write(data)
         now = clock()
         if plain and not tap.room:
-            at = skip(data)
-            if at:
-                decoder.last_ns = now
-                if at == len(data):
-                    continue
-                data = data[at:]
+            at = skip(data, now)
+            if at == len(data):
+                continue
+            data = data[at:]
         tap.receive_data(data, now)
         plain = decoder.plain
 
@@ -407,7 +405,10 @@ class Tunnel:
 
     def _direction(self, source: Leg, sink: Leg, agreed: Extensions, log: EventLog) -> Direction:
         decoder = Decoder(
-            source.side, preview=log.preview, deflate=agreed.deflate, rsv_known=agreed.rsv_known
+            source.side,
+            preview=log.preview if log.watching else None,
+            deflate=agreed.deflate,
+            rsv_known=agreed.rsv_known,
         )
         tap = Tap(log, self.conn, source.side, decoder, agreed) if log.watching else None
         return Direction(source, sink, decoder, tap)

@@ -6,10 +6,11 @@ Strategy
     headers goes on.  Only a payload length with its top bit set cannot be walked; from there on bytes
     are counted and frames are not.
 
-    Most traffic is small, whole, unremarkable frames.  `skip` steps over them with a table look-up each:
-    `steps[byte 0][byte 1]` is the length on the wire of such a frame, or 0 where the frame needs a look.
-    Whoever forwards the bytes calls it while `plain` holds and nothing is to be recorded, and hands
-    everything else to `receive_data`.
+    Most traffic is unremarkable frames.  `skip` steps over them with a table look-up each:
+    `steps[byte 0][byte 1]` is the length on the wire of such a frame where it is small, and a mark where
+    there is more to be done.  Whoever forwards the bytes calls it while `plain` holds and nothing is to be
+    recorded, and hands everything else to `receive_data`.  Where nobody wants to know about the frames at
+    all, only their boundaries and the first Close count, and hardly a frame needs a look.
 
 Rules
     * Any split of the bytes gives the same frames, violations and counts.
@@ -71,11 +72,20 @@ INFLATE_WIRE: Final = 64 * 1024 + 1024
 _CONTROL_PAYLOAD: Final = 125
 """The most that a control frame may carry (section 5.5)."""
 
+_MASKED_HEADER: Final = 6
+"""The header of a small frame has no more bytes."""
+
 _UNWALKABLE: Final = 1 << 63
 """A payload length from here on has its top bit set, which section 5.2 forbids."""
 
-_LONGER: Final = 255
-"""In place of a step: the frame is ordinary, but its length stands in the two bytes that follow."""
+_CLOSING: Final = 252
+"""In place of a step, as the three that follow: a Close frame, of which only the boundary counts."""
+_LONG: Final = 253
+"""The frame is ordinary, but its length stands in the two bytes that follow."""
+_LONGER: Final = 254
+"""In the eight bytes that follow."""
+_LOOK: Final = 255
+"""The frame needs a look."""
 
 Steps = tuple[bytes, ...]
 
@@ -152,28 +162,44 @@ def close_frame(code: int, key: bytes | None) -> bytes:
 
 
 def _steps(sender: Side) -> Steps:
-    """The lengths of the frames that need no look: whole, small, uncompressed, masked as they must be."""
-    nothing = bytes(256)
+    """For those who look at frames: the whole messages, pings and pongs that are sent as they must be."""
     mask, header = (MASK, 6) if sender == "client" else (0, 2)
-    small = bytearray(256)
+    nothing = bytes([_LOOK] * 256)
+    row = bytearray(nothing)
     for length in range(_CONTROL_PAYLOAD + 1):
-        small[mask | length] = header + length
-    control = bytes(small)
-    small[mask | 126] = _LONGER
-    data = bytes(small)
+        row[mask | length] = header + length
+    control = bytes(row)
+    row[mask | 126] = _LONG
+    row[mask | 127] = _LONGER
+    data = bytes(row)
     rows = {FIN | TEXT: data, FIN | BINARY: data, FIN | PING: control, FIN | PONG: control}
     return tuple(rows.get(first, nothing) for first in range(256))
 
 
+def _boundaries() -> Steps:
+    """For those who do not: everything."""
+    row = bytearray(256)
+    close = bytearray([_LOOK] * 256)
+    for mask, header in ((0, 2), (MASK, 6)):
+        for length in range(_CONTROL_PAYLOAD + 1):
+            row[mask | length] = header + length
+            close[mask | length] = _CLOSING
+        row[mask | 126] = _LONG
+        row[mask | 127] = _LONGER
+    return tuple(bytes(close if first & 0xF == CLOSE else row) for first in range(256))
+
+
 _STEPS: Final[dict[Side, Steps]] = {"client": _steps("client"), "upstream": _steps("upstream")}
+_BOUNDARIES: Final = _boundaries()
 
 
 class Decoder:
     """One direction of a tunnel, from the first byte after the opening handshake.
 
-    Not safe for use from several threads.  `rsv_known` is a mask of the RSV bits that some negotiated
-    extension may set; `deflate` says that permessage-deflate was negotiated, so that RSV1 marks a
-    compressed message (RFC 7692 section 6).
+    Not safe for use from several threads.  `preview` is how many bytes of a payload are to be kept; None:
+    nobody wants to know about the frames, so that only boundaries, counts and `closed` can be relied on.
+    `rsv_known` is a mask of the RSV bits that some negotiated extension may set; `deflate` says that
+    permessage-deflate was negotiated, so that RSV1 marks a compressed message (RFC 7692 section 6).
     """
 
     __slots__ = (
@@ -182,7 +208,6 @@ class Decoder:
         "_deflate",
         "_head",
         "_left",
-        "_long_header",
         "_message",
         "_open",
         "_preview",
@@ -202,13 +227,14 @@ class Decoder:
         "recorded_frames",
     )
 
-    def __init__(self, sender: Side, *, preview: int, deflate: bool = False, rsv_known: int = 0) -> None:
+    def __init__(
+        self, sender: Side, *, preview: int | None, deflate: bool = False, rsv_known: int = 0
+    ) -> None:
         self._sender: Side = sender
-        self._preview = preview
+        self._preview = preview or 0
         self._deflate = deflate
         self._rsv_known = rsv_known | (RSV1 if deflate else 0)
-        self._steps = _STEPS[sender]
-        self._long_header = 8 if sender == "client" else 4
+        self._steps = _BOUNDARIES if preview is None else _STEPS[sender]
 
         self._head = b""
         """The beginning of a frame header."""
@@ -254,35 +280,61 @@ class Decoder:
 
     @property
     def plain(self) -> bool:
-        """Whether the next frame may be stepped over by `skip`."""
-        return not (self._left or self._head or self.blind or self._message or self.closed)
+        """Whether `skip` may be called: nothing that has begun needs another look."""
+        if self._head or self.blind or self._open is not None:
+            return False
+        return self._steps is _BOUNDARIES or not (self._message or self.closed)
 
-    def skip(self, data: bytes) -> int:
-        """Step over the plain frames at the start of `data`, which are left out of the record.
+    def skip(self, data: bytes, t_ns: int, start: int = 0) -> int:
+        """Step over what needs no look from `start` on; the frames among it are left out of the record.
 
-        Returns where the first frame begins that needs a look, or is not all there; the caller gives the
-        rest to `receive_data`.  Must only be called while `plain` holds.
+        Returns where the first frame begins that needs a look, or whose header is not all there; the caller
+        gives the rest to `receive_data`.  Must only be called while `plain` holds.
         """
         steps = self._steps
-        at = frames = 0
         end = len(data)
+        at = begun = start + self._left
+        if at >= end:
+            self._left = at - end
+            return end
+        frames = step = 0
         last = end - 1
         while at < last:
             step = steps[data[at]][data[at + 1]]
-            if step == _LONGER:
-                if at + 4 > end:
+            if step >= _CLOSING:
+                step = self._long_step(step, data, at)
+                if not step:
                     break
-                length = data[at + 2] << 8 | data[at + 3]
-                if length <= _CONTROL_PAYLOAD:
-                    break  # it should have been written in the short form
-                step = self._long_header + length
-            if not step or at + step > end:
-                break
             at += step
             frames += 1
-        self.omitted_frames += frames
-        self.omitted_bytes += at
-        return at
+        if at > end and at - step + _MASKED_HEADER > end:
+            # The last header may be cut.
+            size = _header_length(data, at - step)
+            if size is None or at - step + size > end:
+                at -= step
+                frames -= 1
+        if frames:
+            self.omitted_frames += frames
+            self.omitted_bytes += at - begun
+            self.last_ns = t_ns
+        self._left = max(0, at - end)
+        return min(at, end)
+
+    def _long_step(self, mark: int, data: bytes, at: int) -> int:
+        """The length on the wire of the frame at `at`, which `mark` stands for; 0 where it needs a look."""
+        if mark == _LOOK:
+            return 0
+        size = _header_length(data, at)
+        if size is None or at + size > len(data):
+            return 0
+        length = _payload_length(data, at)
+        if mark == _CLOSING:
+            self.closed = True
+        elif length >= _UNWALKABLE or (
+            self._steps is not _BOUNDARIES and length <= (_CONTROL_PAYLOAD if mark == _LONG else 0xFFFF)
+        ):
+            return 0  # the latter should have been written in a shorter form
+        return size + length
 
     def to_boundary(self, data: bytes) -> int:
         """How many of the bytes in `data` belong to the frame that is under way; 0 at a boundary.
@@ -317,6 +369,11 @@ class Decoder:
             data, self._head = self._head + data, b""
         end = len(data)
         while at < end:
+            if room <= 0 and self.plain:
+                stepped = self.skip(data, t_ns, at)
+                if stepped > at:
+                    at = stepped
+                    continue
             size = _header_length(data, at)
             if size is None or end - at < size:
                 self._head = data[at:]

@@ -316,24 +316,75 @@ def test_what_is_skipped_is_unremarkable(sender: Side) -> None:
             )
             decoder = Decoder(sender, preview=0, deflate=True)
             (frame,) = decoder.receive_data(data, 0, 1)
-            remarkable = frame.rules or frame.compressed or first & 0xF == CONTINUATION or length == 127
+            remarkable = frame.rules or frame.compressed or first & 0xF == CONTINUATION
             unremarkable = decoder.plain and not remarkable
             stepped = Decoder(sender, preview=0, deflate=True)
-            assert stepped.skip(data) == (len(data) if unremarkable else 0), f"{first:#04x} {second:#04x}"
+            assert stepped.skip(data, 0) == (len(data) if unremarkable else 0), f"{first:#04x} {second:#04x}"
             assert stepped.frames == unremarkable
 
 
-@pytest.mark.parametrize(("length", "skipped"), [(0, 0), (125, 0), (126, 1), (127, 1), (65535, 1)])
+@pytest.mark.parametrize(
+    ("form", "length", "skipped"),
+    [
+        (2, 0, 0),
+        (2, 125, 0),
+        (2, 126, 1),
+        (2, 127, 1),
+        (2, 65535, 1),
+        (8, 125, 0),
+        (8, 65535, 0),
+        (8, 65536, 1),
+    ],
+)
 @pytest.mark.parametrize("sender", SIDES)
-def test_longer_frames_are_skipped_too(sender: Side, length: int, skipped: int) -> None:
-    """Where 16 bits are the right form for their length, and where they are all there."""
-    data = ours(sender, TEXT, bytes(length), form=2).data
+def test_longer_frames_are_skipped_too(sender: Side, form: int, length: int, skipped: int) -> None:
+    """Where the form of their length is the right one, and their header is whole."""
+    wire = ours(sender, TEXT, bytes(length), form=form)
+    data, header = wire.data, len(wire.data) - length
     for rest in (b"", b"\x81", b"\x82\xfe\x01"):
         decoder = Decoder(sender, preview=PREVIEW)
-        assert decoder.skip(data + rest) == skipped * len(data)
+        assert decoder.skip(data + rest, 0) == skipped * len(data)
         assert (decoder.omitted_frames, decoder.omitted_bytes) == (skipped, skipped * len(data))
-    for end in (1, 2, 3, len(data) - 1):
-        assert Decoder(sender, preview=PREVIEW).skip(data[:end]) == 0
+    for end in range(1, header):
+        assert Decoder(sender, preview=PREVIEW).skip(data[:end], 0) == 0
+
+
+@pytest.mark.parametrize("sender", SIDES)
+@pytest.mark.parametrize("length", [1, 125, 126, 1 << 16])
+def test_what_has_begun_is_skipped_to_its_end(sender: Side, length: int) -> None:
+    """A frame whose header is whole needs no look any more, however its payload comes."""
+    data = ours(sender, TEXT, bytes(length)).data
+    header = len(data) - length
+    for end in {header, header + length // 2, len(data)}:
+        decoder = Decoder(sender, preview=PREVIEW)
+        assert decoder.skip(data[:end], 7) == end
+        assert (decoder.frames, decoder.wire_bytes, decoder.last_ns) == (1, end, 7)
+        assert decoder.at_boundary is (end == len(data))
+        assert decoder.plain
+        rest = data[end:] + ours(sender, PING).data
+        assert decoder.skip(rest, 8) == len(rest)
+        assert (decoder.frames, decoder.at_boundary) == (2, True)
+
+
+@given(st.lists(wires, max_size=8), sides, places, st.booleans(), st.binary(max_size=12))
+def test_boundaries_without_a_look(
+    sent: list[Wire], sender: Side, where: list[int], deflate: bool, trailing: bytes
+) -> None:
+    """Where nobody wants to know about the frames, boundaries and counts are still exact."""
+    data = b"".join(wire.data for wire in sent) + trailing
+    looking = Decoder(sender, preview=PREVIEW, deflate=deflate)
+    looking.receive_data(data, 0)
+    decoder = Decoder(sender, preview=None, deflate=deflate)
+    for piece in cut(data, where):
+        at = decoder.skip(piece, 0) if decoder.plain else 0
+        decoder.receive_data(piece[at:], 0)
+    assert (decoder.frames, decoder.wire_bytes, decoder.closed, decoder.at_boundary, decoder.blind) == (
+        looking.frames,
+        looking.wire_bytes,
+        looking.closed,
+        looking.at_boundary,
+        looking.blind,
+    )
 
 
 plain_wires = st.builds(
@@ -357,7 +408,7 @@ def test_skipping_changes_nothing(
     all_frames = {frame.number: told(frame) for frame in read(whole, [data])}
     seen: list[SeenFrame] = []
     for piece in cut(data, where):
-        at = skipping.skip(piece) if skipping.plain else 0
+        at = skipping.skip(piece, 0) if skipping.plain else 0
         seen += skipping.receive_data(piece[at:], 0, ALL)
     seen += skipping.receive_end()
     assert [told(frame) for frame in seen] == [all_frames[frame.number] for frame in seen]
@@ -388,8 +439,8 @@ def test_where_steps_may_be_taken(sent: list[Wire], plain: bool) -> None:
     assert decoder.plain is plain
     decoder.receive_data(b"\x81", 0)
     assert not decoder.plain, "in mid-header"
-    decoder.receive_data(b"\x82", 0)
-    assert not decoder.plain, "in mid-frame"
+    decoder.receive_data(b"\x82abcd\0", 0, ALL)
+    assert not decoder.plain, "in the middle of a frame that is looked at"
 
 
 # Boundaries.
