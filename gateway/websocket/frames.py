@@ -78,16 +78,16 @@ _MASKED_HEADER: Final = 6
 _UNWALKABLE: Final = 1 << 63
 """A payload length from here on has its top bit set, which section 5.2 forbids."""
 
-_CLOSING: Final = 252
-"""In place of a step, as the three that follow: a Close frame, of which only the boundary counts."""
-_LONG: Final = 253
-"""The frame is ordinary, but its length stands in the two bytes that follow."""
-_LONGER: Final = 254
-"""In the eight bytes that follow."""
-_LOOK: Final = 255
+LONG: Final = -1
+"""In place of a step, as the three that follow: the length stands in the two bytes behind these."""
+_LONGER: Final = -2
+"""The length, and maybe a masking key where none belongs, stand somewhere behind these."""
+_CLOSING: Final = -3
+"""A Close frame, of which only the boundary counts."""
+_LOOK: Final = -4
 """The frame needs a look."""
 
-Steps = tuple[bytes, ...]
+Steps = tuple[tuple[int, ...], ...]
 
 _utf8 = codecs.getincrementaldecoder("utf-8")
 
@@ -164,33 +164,32 @@ def close_frame(code: int, key: bytes | None) -> bytes:
 def _steps(sender: Side) -> Steps:
     """For those who look at frames: the whole messages, pings and pongs that are sent as they must be."""
     mask, header = (MASK, 6) if sender == "client" else (0, 2)
-    nothing = bytes([_LOOK] * 256)
-    row = bytearray(nothing)
+    row = [_LOOK] * 256
     for length in range(_CONTROL_PAYLOAD + 1):
         row[mask | length] = header + length
-    control = bytes(row)
-    row[mask | 126] = _LONG
+    control = tuple(row)
+    row[mask | 126] = LONG
     row[mask | 127] = _LONGER
-    data = bytes(row)
+    data = tuple(row)
     rows = {FIN | TEXT: data, FIN | BINARY: data, FIN | PING: control, FIN | PONG: control}
-    return tuple(rows.get(first, nothing) for first in range(256))
+    return tuple(rows.get(first, (_LOOK,) * 256) for first in range(256))
 
 
-def _boundaries() -> Steps:
+def _boundaries(sender: Side) -> Steps:
     """For those who do not: everything."""
-    row = bytearray(256)
-    close = bytearray([_LOOK] * 256)
+    row, close = [0] * 256, [_LOOK] * 256
     for mask, header in ((0, 2), (MASK, 6)):
         for length in range(_CONTROL_PAYLOAD + 1):
             row[mask | length] = header + length
             close[mask | length] = _CLOSING
-        row[mask | 126] = _LONG
+        row[mask | 126] = LONG if (mask == MASK) is (sender == "client") else _LONGER
         row[mask | 127] = _LONGER
-    return tuple(bytes(close if first & 0xF == CLOSE else row) for first in range(256))
+    ordinary, closing = tuple(row), tuple(close)
+    return tuple(closing if first & 0xF == CLOSE else ordinary for first in range(256))
 
 
-_STEPS: Final[dict[Side, Steps]] = {"client": _steps("client"), "upstream": _steps("upstream")}
-_BOUNDARIES: Final = _boundaries()
+_LOOKING: Final[dict[Side, Steps]] = {"client": _steps("client"), "upstream": _steps("upstream")}
+_STEPPING: Final[dict[Side, Steps]] = {"client": _boundaries("client"), "upstream": _boundaries("upstream")}
 
 
 class Decoder:
@@ -208,12 +207,12 @@ class Decoder:
         "_deflate",
         "_head",
         "_left",
+        "_looking",
         "_message",
         "_open",
         "_preview",
         "_rsv_known",
         "_sender",
-        "_steps",
         "_uncounted",
         "blind",
         "close_code",
@@ -221,10 +220,13 @@ class Decoder:
         "close_reason",
         "closed",
         "last_ns",
+        "long_header",
+        "longest_short",
         "omitted_bytes",
         "omitted_frames",
         "recorded_bytes",
         "recorded_frames",
+        "steps",
     )
 
     def __init__(
@@ -234,7 +236,14 @@ class Decoder:
         self._preview = preview or 0
         self._deflate = deflate
         self._rsv_known = rsv_known | (RSV1 if deflate else 0)
-        self._steps = _BOUNDARIES if preview is None else _STEPS[sender]
+        self._looking = preview is not None
+
+        self.steps = (_LOOKING if self._looking else _STEPPING)[sender]
+        """For the first two bytes of a frame, its length on the wire, or a mark."""
+        self.long_header = 8 if sender == "client" else 4
+        """Bytes of the header of a frame for which `steps` has LONG."""
+        self.longest_short = self.long_header + (_CONTROL_PAYLOAD if self._looking else 0)
+        """Such a frame has more bytes than these, or needs a look."""
 
         self._head = b""
         """The beginning of a frame header."""
@@ -279,11 +288,16 @@ class Decoder:
         return not (self._left or self._head or self.blind)
 
     @property
+    def ready(self) -> bool:
+        """Whether the next byte begins a frame that `steps` may be asked about."""
+        return not self._left and self.plain
+
+    @property
     def plain(self) -> bool:
         """Whether `skip` may be called: nothing that has begun needs another look."""
         if self._head or self.blind or self._open is not None:
             return False
-        return self._steps is _BOUNDARIES or not (self._message or self.closed)
+        return not self._looking or not (self._message or self.closed)
 
     def skip(self, data: bytes, t_ns: int, start: int = 0) -> int:
         """Step over what needs no look from `start` on; the frames among it are left out of the record.
@@ -291,7 +305,7 @@ class Decoder:
         Returns where the first frame begins that needs a look, or whose header is not all there; the caller
         gives the rest to `receive_data`.  Must only be called while `plain` holds.
         """
-        steps = self._steps
+        steps = self.steps
         end = len(data)
         at = begun = start + self._left
         if at >= end:
@@ -301,7 +315,7 @@ class Decoder:
         last = end - 1
         while at < last:
             step = steps[data[at]][data[at + 1]]
-            if step >= _CLOSING:
+            if step < 0:
                 step = self._long_step(step, data, at)
                 if not step:
                     break
@@ -331,7 +345,7 @@ class Decoder:
         if mark == _CLOSING:
             self.closed = True
         elif length >= _UNWALKABLE or (
-            self._steps is not _BOUNDARIES and length <= (_CONTROL_PAYLOAD if mark == _LONG else 0xFFFF)
+            self._looking and length <= (_CONTROL_PAYLOAD if mark == LONG else 0xFFFF)
         ):
             return 0  # the latter should have been written in a shorter form
         return size + length
