@@ -16,6 +16,7 @@ Rules
 """
 
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any, Final, Literal
 
 import msgspec
@@ -35,8 +36,14 @@ Headers = tuple[tuple[str, str], ...]
 
 def rfc3339(seconds: float) -> str:
     """Wall-clock `seconds` since the epoch as the records' `time`: `2026-01-31T12:00:00.250Z`."""
-    moment = datetime.fromtimestamp(seconds, UTC)
-    return f"{moment:%Y-%m-%dT%H:%M:%S}.{moment.microsecond // 1000:03d}Z"
+    milliseconds = int(seconds * 1000)
+    return f"{_to_the_second(milliseconds // 1000)}.{milliseconds % 1000:03d}Z"
+
+
+@lru_cache(maxsize=2)
+def _to_the_second(seconds: int) -> str:
+    """Kept, since many records share one."""
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}"
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True, tag_field="event"):

@@ -194,7 +194,10 @@ class Secrets:
         """
         if self._show:
             return text
-        return _USERINFO.sub(rf"\1:{REDACTED}@", _SECRET_PAIR.sub(rf"\1\2{REDACTED}", text))
+        # Most texts have nothing of the kind, which is seen faster than with a regular expression.
+        if "=" in text or "%" in text:
+            text = _SECRET_PAIR.sub(rf"\1\2{REDACTED}", text)
+        return _USERINFO.sub(rf"\1:{REDACTED}@", text) if "://" in text else text
 
     def subprotocols(self, fields: Fields) -> frozenset[bytes]:
         """The secrets among the subprotocols that a client offers: browsers can send a token nowhere else."""
