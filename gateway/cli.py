@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import gc
 import importlib
 import os
 import platform
@@ -147,6 +148,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     log = EventLog(output, frames, preview=options.preview, frame_rate=options.frame_rate)
     _raise_file_limit()
     _keep_read_buffers()
+    gc.freeze()  # what has been loaded stays, and the collector need not look at it again and again
     try:
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
             runner.run(_serve(loading.loaded, log, options, seen))

@@ -185,7 +185,17 @@ class Secrets:
 
     def headers(self, fields: Fields, hidden: frozenset[bytes] = frozenset()) -> Headers:
         """`fields` for a record, with secret values redacted; `hidden` are subprotocols known as secret."""
-        return tuple((readable(name), self._value(name.lower(), value, hidden)) for name, value in fields)
+        return self.all_headers([fields], hidden)[0]
+
+    def all_headers(self, messages: Sequence[Fields], hidden: frozenset[bytes]) -> list[Headers]:
+        """`headers` of each of several messages that have most of their fields in common."""
+        told: dict[Field, tuple[str, str]] = {}
+        for fields in messages:
+            for field in fields:
+                if field not in told:
+                    name, value = field
+                    told[field] = readable(name), self._value(name.lower(), value, hidden)
+        return [tuple([told[field] for field in fields]) for fields in messages]
 
     def text(self, text: str) -> str:
         """A url, a request target or any text that may contain one, without its secrets.

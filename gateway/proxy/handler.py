@@ -373,12 +373,10 @@ class _Story:
     def _record_open(self, conn: int, answer: Switching, sent: list[Field], answered: list[Field]) -> None:
         secrets = self._proxy.secrets
         hidden = secrets.subprotocols(self._fields)
-        request = HandshakeLeg(
-            received=secrets.headers(self._fields, hidden), sent=secrets.headers(sent, hidden)
-        )
-        response = HandshakeLeg(
-            received=secrets.headers(answer.fields, hidden), sent=secrets.headers(answered, hidden)
-        )
+        messages = (self._fields, sent, answer.fields, answered)
+        received, passed_on, answer_received, answer_passed_on = secrets.all_headers(messages, hidden)
+        request = HandshakeLeg(received=received, sent=passed_on)
+        response = HandshakeLeg(received=answer_received, sent=answer_passed_on)
         chosen = values(answer.fields, b"sec-websocket-protocol")
         agreed = values(answer.fields, b"sec-websocket-extensions")
         client, path, upstream = self._client, self._path, self._upstream_url
