@@ -8,7 +8,7 @@ was meant to become a tunnel.
 import asyncio
 import ssl
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from functools import partial
 from http import HTTPStatus
 from typing import Final
 
@@ -56,10 +56,7 @@ class Exchanges:
         """Close all connections."""
         await self._session.close()
 
-    @asynccontextmanager
-    async def request(
-        self, request: web.BaseRequest, to: Forward, fields: Fields
-    ) -> AsyncIterator[UpstreamResponse]:
+    async def request(self, request: web.BaseRequest, to: Forward, fields: Fields) -> UpstreamResponse:
         """Send the client's request on, with `fields` as its header.
 
         Raises UpstreamError where no response comes, UploadError where the client's body cannot be read,
@@ -86,16 +83,20 @@ class Exchanges:
         if response.status == HTTPStatus.SWITCHING_PROTOCOLS:
             response.close()
             raise UpstreamError(502, "switched protocols, which nobody had asked it to", code="E2125")
-        try:
-            yield UpstreamResponse(
-                status=response.status,
-                reason=response.reason or "",
-                fields=response.raw_headers,
-                body=_body(response),
-            )
-        finally:
-            # Closes what is not at its end; a connection that is goes back to be used again.
-            response.release() if response.content.at_eof() else response.close()
+        content = response.content
+        return UpstreamResponse(
+            status=response.status,
+            reason=response.reason or "",
+            fields=response.raw_headers,
+            body=_body(response),
+            whole=content.read_nowait() if content.is_eof() else None,
+            close=partial(_close, response),
+        )
+
+
+def _close(response: aiohttp.ClientResponse) -> None:
+    """Close what is not at its end; a connection that is goes back to be used again."""
+    response.release() if response.content.at_eof() else response.close()
 
 
 class _Upload:
@@ -151,10 +152,9 @@ def _first_line(message: str) -> str:
     return message.strip().splitlines()[0].rstrip(":") if message.strip() else "no more is known"
 
 
-@asynccontextmanager
 async def ordinary_answer(
     transport: asyncio.Transport, leg: OpeningLeg, data: bytes, head: Fields
-) -> AsyncIterator[UpstreamResponse]:
+) -> UpstreamResponse:
     """The ordinary response that begins with `data`, on a connection over which `head` asked for an upgrade.
 
     Raises UpstreamError where it is no response.  The connection is closed in the end.
@@ -167,23 +167,31 @@ async def ordinary_answer(
     parser.send(h11.Request(method="GET", target="/", headers=list(head)))
     parser.send(h11.EndOfMessage())
     try:
-        try:
-            async with asyncio.timeout(CONNECT_TIMEOUT):
-                event = await _next(parser, reader)
-                while isinstance(event, h11.InformationalResponse) and event.status_code != 101:
-                    event = await _next(parser, reader)
-        except (OSError, h11.RemoteProtocolError) as error:
-            raise _broken(error) from error
-        if not isinstance(event, h11.Response):
-            raise UpstreamError(502, "broke the connection off before it answered")
-        yield UpstreamResponse(
-            status=event.status_code,
-            reason=bytes(event.reason).decode("latin-1"),
-            fields=event.headers.raw_items(),
-            body=_pieces(parser, reader),
-        )
-    finally:
+        response = await _response(parser, reader)
+    except BaseException:  # also where the client goes away meanwhile
         transport.close()
+        raise
+    return UpstreamResponse(
+        status=response.status_code,
+        reason=bytes(response.reason).decode("latin-1"),
+        fields=response.headers.raw_items(),
+        body=_pieces(parser, reader),
+        close=transport.close,
+    )
+
+
+async def _response(parser: h11.Connection, reader: asyncio.StreamReader) -> h11.Response:
+    """The head of the response, behind the informational ones.  Raises UpstreamError."""
+    try:
+        async with asyncio.timeout(CONNECT_TIMEOUT):
+            event = await _next(parser, reader)
+            while isinstance(event, h11.InformationalResponse) and event.status_code != 101:
+                event = await _next(parser, reader)
+    except (OSError, h11.RemoteProtocolError) as error:
+        raise _broken(error) from error
+    if not isinstance(event, h11.Response):
+        raise UpstreamError(502, "broke the connection off before it answered")
+    return event
 
 
 def _broken(error: OSError | h11.RemoteProtocolError) -> UpstreamError:

@@ -39,7 +39,16 @@ from gateway.proxy.connection import Reply
 from gateway.proxy.dial import Dialer, OpeningLeg, UpstreamError
 from gateway.proxy.exchange import Exchanges, UploadError, ordinary_answer
 from gateway.proxy.log import EventLog
-from gateway.proxy.responses import BrokenOffError, Done, Problem, cut, redirect, refuse, relay
+from gateway.proxy.responses import (
+    BrokenOffError,
+    Done,
+    Problem,
+    UpstreamResponse,
+    cut,
+    redirect,
+    refuse,
+    relay,
+)
 from gateway.proxy.tunnel import Tunnel
 from gateway.routing import Forward, Redirect, Refused, RequestHead, Router, Upstream
 from gateway.websocket.handshake import (
@@ -312,8 +321,7 @@ class _Story:
         if b"close" in members(self._fields, b"connection"):
             fields.append((b"Connection", b"close"))
         try:
-            async with self._proxy.exchanges.request(request, to, fields) as response:
-                return await relay(request, response)
+            return await _pass_on(await self._proxy.exchanges.request(request, to, fields), request)
         except UnicodeDecodeError:
             what = "The request cannot be passed on: a header is not UTF-8."
         except UploadError:
@@ -333,7 +341,7 @@ class _Story:
         transport, leg, answer = await self._proxy.dialer.open(to.upstream, head)
         if isinstance(answer, Ordinary):
             self._up = transport
-            return partial(_pass_on, transport, leg, answer.data, sent)
+            return partial(_refuse_upgrade, transport, leg, answer.data, sent)
         unfit = mismatch(answer, key)
         if unfit is not None:
             transport.abort()
@@ -485,12 +493,19 @@ class _Story:
         return None if self._upstream is None else self._proxy.secrets.text(self._upstream.url)
 
 
-async def _pass_on(
+async def _pass_on(response: UpstreamResponse, request: web.BaseRequest, *, last: bool = False) -> Done:
+    """Pass a response on; with `last` it is the last one of the client's connection."""
+    try:
+        return await relay(request, response, close=last)
+    finally:
+        response.close()
+
+
+async def _refuse_upgrade(
     transport: asyncio.Transport, leg: OpeningLeg, data: bytes, head: Fields, request: web.BaseRequest
 ) -> Done:
-    """Pass an ordinary answer to an opening handshake on."""
-    async with ordinary_answer(transport, leg, data, head) as response:
-        return await relay(request, response, close=True)
+    """Pass on the ordinary answer that an opening handshake was given."""
+    return await _pass_on(await ordinary_answer(transport, leg, data, head), request, last=True)
 
 
 class _OfAiohttp:

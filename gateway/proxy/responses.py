@@ -1,15 +1,17 @@
 """What goes back to the client: an upstream's answer as it comes, or an error of our own.
 
 Rules
-    * The head of a response is sent at once, its body piece by piece, with the client's own back-pressure.
+    * The head of a response is sent at once, its body piece by piece, with the client's own back-pressure;
+      a body that came with its head leaves with it.
     * A body that breaks off upstream breaks off downstream: the connection is cut, never ended cleanly.
     * One function, `refuse`, turns an error into a response.
 """
 
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from email.utils import formatdate
-from functools import cache
+from functools import cache, lru_cache
 from http import HTTPStatus
 from typing import Final
 
@@ -57,6 +59,10 @@ class UpstreamResponse:
     reason: str
     fields: Fields
     body: AsyncIterator[bytes]
+    whole: bytes | None = None
+    """The body, where all of it has come along with the head; `body` is not to be asked for it then."""
+    close: Callable[[], None]
+    """Must be called at the end, however that comes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,16 +134,23 @@ async def relay(request: web.BaseRequest, response: UpstreamResponse, *, close: 
     length = int(lengths.pop()) if len(lengths) == 1 else None
     head = Head(status=response.status, reason=response.reason, length=length, empty=empty, close=close)
     keep_alive = await _start(request, head, headers)
+    writer = request.writer
+    if empty:
+        await writer.write_eof()
+        return Done(response.status, keep_alive=keep_alive)
+    if response.whole is not None:
+        await writer.write_eof(response.whole)  # with the head, in one piece
+        return Done(response.status, keep_alive=keep_alive, sent=len(response.whole))
+    writer.send_headers()
     sent = 0
     try:
-        if not empty:
-            async for piece in response.body:
-                await request.writer.write(piece)
-                sent += len(piece)
+        async for piece in response.body:
+            await writer.write(piece)
+            sent += len(piece)
     except BrokenOffError:
         cut(request)
         raise
-    await request.writer.write_eof()
+    await writer.write_eof()
     return Done(response.status, keep_alive=keep_alive, sent=sent)
 
 
@@ -217,7 +230,7 @@ def cut(request: web.BaseRequest) -> None:
 
 
 async def _start(request: web.BaseRequest, head: Head, headers: CIMultiDict[str]) -> bool:
-    """Send the head of a response; whether the connection may be used again."""
+    """Prepare the head of a response, to go with what follows; whether the connection may be used again."""
     writer = request.writer
     keep_alive = request.keep_alive and not head.close
     if head.length is not None:
@@ -230,15 +243,20 @@ async def _start(request: web.BaseRequest, head: Head, headers: CIMultiDict[str]
     if ALT_SVC in request:
         headers.add("Alt-Svc", request[ALT_SVC])
     if "Date" not in headers:
-        headers["Date"] = formatdate(usegmt=True)
+        headers["Date"] = _date(int(time.time()))
     if not keep_alive:
         headers["Connection"] = "close"
     elif request.version < (1, 1):
         headers["Connection"] = "keep-alive"
     version = "1.1" if request.version >= (1, 1) else "1.0"
     await writer.write_headers(f"HTTP/{version} {head.status} {head.reason}", headers)
-    writer.send_headers()
     return keep_alive
+
+
+@lru_cache(maxsize=1)
+def _date(seconds: int) -> str:
+    """A Date field (RFC 9110 section 6.6.1); kept, since many responses share one."""
+    return formatdate(seconds, usegmt=True)
 
 
 def _sendable(fields: Fields) -> CIMultiDict[str]:
