@@ -56,7 +56,7 @@ def _forward(write: Callable[[bytes], object], decoder: Decoder) -> Generator[No
         data = yield
         write(data)
         size = len(data)
-        if ready and size > 3:
+        if ready and size > 1:
             step = steps[data[0]][data[1]]
             if step == LONG and size > longest_short:
                 step = long_header + (data[2] << 8 | data[3])
@@ -83,7 +83,7 @@ def _forward_watched(write: Callable[[bytes], object], tap: Tap) -> Generator[No
         size = len(data)
         at = 0
         if not tap.room:
-            if ready and size > 3:
+            if ready and size > 1:
                 step = steps[data[0]][data[1]]
                 if step == LONG and size > longest_short:
                     step = long_header + (data[2] << 8 | data[3])

@@ -1,10 +1,14 @@
 """The opening handshake: what is let in downstream, and what is believed upstream."""
 
+import asyncio
 import base64
+import random
 import re
 import time
 
 import pytest
+from aiohttp.base_protocol import BaseProtocol
+from aiohttp.http_parser import HttpRequestParser
 from hypothesis import example, given
 from hypothesis import strategies as st
 from websockets.utils import accept_key, generate_key
@@ -21,6 +25,7 @@ from gateway.websocket.handshake import (
     extensions,
     message_head,
     mismatch,
+    read_request,
     refusal,
     upgrading,
     wants_websocket,
@@ -58,7 +63,117 @@ def but(fields: list[Field], name: bytes, *values: bytes) -> list[Field]:
     return kept + [(name, value) for value in values]
 
 
-# Downstream.
+# Downstream: what is plainly an opening handshake.
+
+LONGEST = 1 << 16
+
+TOKEN_BYTES = b"!#$%&'*+-.^_`|~0123456789ABCXYZabcxyz"
+names = st.lists(st.sampled_from(TOKEN_BYTES), min_size=1, max_size=8).map(bytes)
+field_values = (
+    st.lists(st.sampled_from(b"\t !:;=az\x80\xc3\xff"), max_size=12)
+    .map(bytes)
+    .map(lambda value: value.strip(b" \t"))
+)
+more_fields = st.lists(st.tuples(names.map(lambda name: b"X-" + name), field_values), max_size=6)
+targets = st.text(st.characters(min_codepoint=0x21, max_codepoint=0x7E), max_size=20).map("/{}".format)
+
+
+def head_of(target: str, fields: list[Field]) -> bytes:
+    """The head of a request for `target`."""
+    return message_head(b"GET %s HTTP/1.1" % target.encode(), fields)
+
+
+@given(targets, more_fields, st.binary(max_size=20), st.randoms(use_true_random=False))
+def test_a_plain_handshake_is_read(target: str, more: list[Field], rest: bytes, dice: random.Random) -> None:
+    """Target, fields in their order and spelling, and what came behind them."""
+    fields = REQUEST + more
+    dice.shuffle(fields)
+    found = read_request(head_of(target, fields) + rest, LONGEST)
+    assert found is not None
+    assert (found.target, list(found.fields), found.rest) == (target, fields, rest)
+
+
+def test_only_what_is_whole_is_read() -> None:
+    """Nor is what is longer than it may be."""
+    head = head_of("/ws", REQUEST)
+    assert read_request(head, len(head)) is not None
+    assert read_request(head, len(head) - 1) is None
+    assert all(read_request(head[:end], LONGEST) is None for end in range(len(head)))
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        head_of("/ws", REQUEST).replace(b"GET", b"POST"),
+        head_of("/ws", REQUEST).replace(b"GET ", b"GET  "),
+        head_of("/ws", REQUEST).replace(b"HTTP/1.1", b"HTTP/1.0"),
+        head_of("/ws", REQUEST).replace(b"/ws", b"/w\xc3\xa9"),
+        head_of("/ws", REQUEST).replace(b"\r\n", b"\n"),
+        head_of("/ws", REQUEST).replace(b"\r\nUpgrade", b"\nUpgrade"),
+        head_of("/ws", REQUEST).replace(b"\r\nUpgrade", b"\r\n Upgrade"),
+        head_of("/ws", REQUEST).replace(b"Upgrade:", b"Upgrade :"),
+        head_of("/ws", [*REQUEST, (b"X-Odd", b"a\0b")]),
+        head_of("/ws", [*REQUEST, (b"X-Odd", b"a\rb")]),
+        head_of("/ws", [*REQUEST, (b"X Odd", b"a")]),
+        head_of("/ws", [*REQUEST, (b"Host", b"other.example")]),
+        head_of("/ws", [*REQUEST, (b"Content-Length", b"0")]),
+        head_of("/ws", [*REQUEST, (b"Transfer-Encoding", b"chunked")]),
+        head_of("/ws", but(REQUEST, b"Host")),
+        head_of("/ws", but(REQUEST, b"Upgrade", b"h2c")),
+        head_of("/ws", but(REQUEST, b"Connection", b"keep-alive")),
+        b"\r\n" + head_of("/ws", REQUEST),
+        b"GET /ws HTTP/1.1\r\n\r\n",
+    ],
+)
+def test_what_is_not_plain_is_left_alone(head: bytes) -> None:
+    """It may be a fault, an attack or another request: one reader of all of HTTP is to decide."""
+    assert read_request(head, LONGEST) is None
+
+
+LINES = head_of("/ws", REQUEST).split(b"\r\n")[1:-2]
+ODD_LINES = [
+    b"X: y",
+    b"X:y",
+    b"x-Y:\t z ",
+    b": z",
+    b"X",
+    b" X: y",
+    b"A:\x01",
+    b"A:\xff",
+    b"Upgrade: x",
+    b"Host: b",
+]
+STARTS = [
+    b"GET /ws HTTP/1.1",
+    b"GET /a?b#c HTTP/1.1",
+    b"GET * HTTP/1.1",
+    b"GET /ws HTTP/1.0",
+    b"GET  /ws HTTP/1.1",
+]
+
+
+@given(
+    st.permutations(LINES),
+    st.lists(st.sampled_from(ODD_LINES), max_size=2),
+    st.sampled_from(STARTS),
+    st.sampled_from([b"\r\n", b"\n"]),
+    st.integers(0, 7),
+)
+async def test_what_is_read_is_what_aiohttp_reads(
+    lines: list[bytes], odd: list[bytes], start: bytes, ending: bytes, at: int
+) -> None:
+    """Two readers that disagree are what smugglers live on."""
+    head = ending.join([start, *lines[:at], *odd, *lines[at:], b"", b""])
+    found = read_request(head, LONGEST)
+    if found is not None:
+        loop = asyncio.get_running_loop()
+        parser = HttpRequestParser(BaseProtocol(loop), loop, 1 << 16)
+        ((message, _),), upgraded, tail = parser.feed_data(head)
+        assert (message.path, message.raw_headers) == (found.target, tuple(found.fields))
+        assert (upgraded, tail, found.rest) == (True, b"", b"")
+
+
+# Downstream: whoever has read it.
 
 
 @pytest.mark.parametrize(
