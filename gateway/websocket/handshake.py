@@ -38,7 +38,7 @@ _INTERIM: Final = b"HTTP/1.1 1"
 _SWITCHING: Final = 101
 
 
-_REQUEST_LINE: Final = re.compile(rb"GET ([!-~]+) HTTP/1\.1\r\n")
+_REQUEST_LINE: Final = re.compile(rb"GET (/[!-~]*) HTTP/1\.1\r\n")
 _FIELD_LINE: Final = rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+:[^\x00-\x08\x0a-\x1f\x7f]*"
 _FIELD_LINES: Final = re.compile(_FIELD_LINE + rb"(?:\r\n" + _FIELD_LINE + rb")*")
 """Field lines as they should be (RFC 9112 section 5): no fold, no bare CR or LF, no control character."""
@@ -49,7 +49,7 @@ class OpeningRequest:
     """A client's request for an opening handshake, or what looks like one."""
 
     target: str
-    """The request target: printable ASCII."""
+    """The request target, in origin-form: printable ASCII."""
     fields: Header
     """All that may be sent on as they are (see `unsendable`), one of them Host, none with a body."""
     rest: bytes
