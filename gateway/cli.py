@@ -25,7 +25,8 @@ from gateway.config.template import data_of, defaults, json_of, yaml_of
 from gateway.headers import Secrets
 from gateway.loading import Loaded, Loading, inspect, resources
 from gateway.proxy.listen import ListenError
-from gateway.proxy.log import EventLog, Frames, standard_output
+from gateway.proxy.log import EventLog, Frames
+from gateway.proxy.output import standard_output
 from gateway.proxy.server import Gateway
 
 FRAMES: Final[tuple[Frames, ...]] = ("off", "text", "json")

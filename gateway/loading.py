@@ -142,3 +142,18 @@ def resources(
     problems = list(reading.problems)
     found = collect(reading.documents, problems)
     return found, tidy(problems)
+
+
+def changes(before: Config, after: Config) -> tuple[str, ...]:
+    """What of the resources in use is another than before, in words."""
+    words: list[str] = []
+    for each in before.used | after.used:
+        old = before.resources[each] if each in before.used else None
+        new = after.resources[each] if each in after.used else None
+        if old is None and new is not None:
+            words.append(f"{new.label} is new")
+        elif new is None and old is not None:
+            words.append(f"{old.label} is gone")
+        elif old != new and new is not None:
+            words.append(f"{new.label} has changed")
+    return tuple(sorted(words))

@@ -11,5 +11,7 @@ dial        connections of our own to an upstream, and the opening handshake ove
 tunnel      the byte tunnel after a 101
 responses   what goes back to the client; the one place where an error becomes a response
 log         records on their way to standard output
+output      standard output: records as lines
+reload      a config, loaded anew when it is wanted
 sampling    how many frames the log may record, and whose (pure)
 """
