@@ -46,6 +46,9 @@ FULL: Final = 4 * 1024 * 1024
 CROWDED_OUT: Final = 16 * 1024 * 1024
 """About how many bytes of records may wait at all."""
 
+FLUSH: Final = 0.5
+"""Seconds that a log has for its last lines at the end."""
+
 _RECORD_COST: Final = 600
 """About what a waiting record takes, its payload aside."""
 

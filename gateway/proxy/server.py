@@ -14,18 +14,15 @@ import asyncio
 import ssl
 from collections.abc import AsyncIterator, Callable, Sequence
 from functools import cache
-from typing import Any, Final
+from typing import Any
 
 from gateway.headers import Secrets
 from gateway.loading import Loaded, Loading, Site
 from gateway.proxy.handler import Proxy
 from gateway.proxy.listen import Binder, Key, ListenError, key_of, port_of
 from gateway.proxy.listener import Listener
-from gateway.proxy.log import EventLog
+from gateway.proxy.log import FLUSH, EventLog
 from gateway.proxy.reload import Reloader
-
-_FLUSH: Final = 0.5
-"""Seconds that the log has to write its last lines."""
 
 
 class Gateway:
@@ -78,7 +75,7 @@ class Gateway:
                 listener.close()
                 listener.abort()
             await self._proxy.exchanges.close()
-            await self._log.close(_FLUSH)
+            await self._log.close(FLUSH)
 
     async def _serve(self, changes: AsyncIterator[None] | None) -> None:
         reloading = asyncio.create_task(self._reloader.run(changes), name="reloads")
