@@ -129,8 +129,9 @@ class Crew:
     def kill(self, why: str) -> None:
         """End all that are left the hard way."""
         for worker in self._running():
-            worker.kill()
-            self._log.error(f"{worker.name} {why}, and was killed")
+            if not worker.killed:
+                worker.kill()
+                self._log.error(f"{worker.name} {why}, and was killed")
 
     async def close(self) -> None:
         """Leave none behind."""
@@ -191,7 +192,7 @@ class Crew:
             worker = WorkerProcess(number, self._command, self._lifeline[0], self._merge, self._news.set)
         except OSError as error:
             await asyncio.sleep(_BREATH)
-            return f"worker {number} cannot be started: {error.strerror or error}", False
+            return f"worker {number} could not be started ({error.strerror or error})", False
         self._workers[number] = worker
         self._send(number, worker)
         while worker.status is None:

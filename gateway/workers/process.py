@@ -68,8 +68,15 @@ class WorkerProcess:
 
     def post(self, message: Message, sockets: Sequence[socket.socket] = ()) -> None:
         """Send a message, with sockets that may be closed here from now on."""
-        if self.status is None:
-            self._outbox.put((message, [each.dup() for each in sockets]))
+        if self.status is not None:
+            return
+        copies: list[socket.socket] = []
+        try:
+            copies.extend(each.dup() for each in sockets)
+        except OSError:
+            # Too many open files.  It would wait for ever; its successor may have more luck.
+            self._process.kill()
+        self._outbox.put((message, copies))
 
     def stop(self, name: str) -> None:
         """Let it stop; the second time, at once.  `name` is the signal's."""
