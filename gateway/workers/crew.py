@@ -81,7 +81,7 @@ class Crew:
             await asyncio.gather(*keeping, return_exceptions=True)
 
     async def serve(self, config: Config, bound: Iterable[Bound]) -> tuple[tuple[str, str], ...]:
-        """Let all serve `config` on the addresses that are `bound`: addresses and urls that are new.
+        """Let all serve `config` on the addresses that are `bound`: addresses and urls of what is new.
 
         Raises ServeError where one of them does not, which the others do all the same.
         """
@@ -97,7 +97,9 @@ class Crew:
             raise ServeError(f"not all workers have answered within {_ANSWER:g} s") from None
         if problems := [f"{name}: {problem}" for name, each in told for problem in each.problems]:
             raise ServeError("; ".join(problems))
-        return tuple(dict.fromkeys(address for _, each in told for address in each.listening))
+        # A successor has started them all; what is new, the others have started as well.
+        first, *others = (each.listening for _, each in told)
+        return tuple(address for address in first if all(address in each for each in others))
 
     async def stop(self, name: str) -> int:
         """Let all stop: how many WebSockets they had open.  `name` is the signal's."""

@@ -154,7 +154,7 @@ class Parent:
         tunnels = await self._crew.stop(name or "SIGTERM")
         if name is not None:
             self._log.stopping(name, tunnels)
-        limit = GRACE + max((site.server.spec.shutdown_timeout for site in self._loaded.sites), default=0)
+        limit = GRACE + max(0, *(site.server.spec.shutdown_timeout for site in self._loaded.sites))
         ended = asyncio.create_task(self._crew.ended(), name="end")
         again = asyncio.create_task(self._signals.get(), name="signal")
         try:
