@@ -300,7 +300,8 @@ def _parent(loaded: Loaded, options: argparse.Namespace) -> "Parent":
 def _worker_command(options: argparse.Namespace, frames: Frames, descriptor: int) -> list[str]:
     """The command line of a worker, which has its share of the frame rate."""
     rate = -(-options.frame_rate // options.workers)
-    command = [sys.executable, "-m", "gateway", "--worker", str(descriptor), "--frames", frames]
+    # -P: whatever lies in the working directory.
+    command = [sys.executable, "-P", "-m", "gateway", "--worker", str(descriptor), "--frames", frames]
     command += ["--preview", str(options.preview), "--frame-rate", str(rate)]
     return [*command, "--show-secrets"] if options.show_secrets else command
 

@@ -281,11 +281,12 @@ class EventLog:
             tap.active = False
             self._active.pop(tap, None)
 
-    async def close(self, limit: float) -> None:
-        """Write what is waiting, as far as that goes within `limit` seconds."""
+    async def close(self, limit: float) -> bool:
+        """Write what is waiting, as far as that goes within `limit` seconds; whether that was all."""
         self._ending.set()
         self._wake.set()
         await asyncio.get_running_loop().run_in_executor(None, self._writer.join, limit)
+        return not self._writer.is_alive()
 
     def _waiting(self) -> int:
         return self._put_cost - self._written_cost

@@ -21,7 +21,7 @@ from typing import IO, Final
 
 import msgspec
 
-from gateway.events import Close, Error, Event, decode, rfc3339
+from gateway.events import Close, Error, decode, rfc3339
 from gateway.proxy.log import FLUSH, EventLog, Frames
 from gateway.proxy.output import Output
 
@@ -54,8 +54,8 @@ class Merge:
 
     async def close(self) -> None:
         """Write what is waiting, as far as that goes within `FLUSH` seconds for each of two steps."""
-        await self.log.close(FLUSH)
-        os.close(self._end)
+        if await self.log.close(FLUSH):
+            os.close(self._end)
         await asyncio.get_running_loop().run_in_executor(None, self._join, FLUSH)
 
     def _join(self, limit: float) -> None:
@@ -79,9 +79,13 @@ class Merge:
         if self._output.lost:
             return b""
         try:
-            record: Event = decode(line)
-        except msgspec.DecodeError as error:
-            return self._output.line(_error(f"{name} wrote what is no record: {error}"))
+            return self._renumbered(line, numbers)
+        except Exception as error:  # noqa: BLE001 - a line that cannot be told costs that line, not the stream
+            message = f"a record of {name} could not be told: {type(error).__name__}: {error!a}"
+            return self._output.line(_error(message))
+
+    def _renumbered(self, line: bytes, numbers: dict[int, int]) -> bytes:
+        record = decode(line)
         conn = getattr(record, "conn", None)
         if conn is None:
             return line + b"\n" if self._output.form == "json" else self._output.line(record)

@@ -4,11 +4,13 @@ import asyncio
 import os
 import queue
 import signal
+import site
 import socket
 import subprocess
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from pathlib import Path
 from typing import Final
 
 from gateway import lifeline
@@ -42,7 +44,7 @@ class WorkerProcess:
                     stdin=subprocess.DEVNULL,
                     stdout=subprocess.PIPE,
                     bufsize=0,
-                    env=os.environ | {lifeline.ENVIRONMENT: str(lifeline_end)},
+                    env=_environment() | {lifeline.ENVIRONMENT: str(lifeline_end)},
                     pass_fds=(theirs.fileno(), lifeline_end),
                     process_group=0,  # Ctrl-C in a terminal is for the parent alone
                 )
@@ -118,6 +120,21 @@ class WorkerProcess:
         self.status = status
         self._outbox.put(None)
         self._on_news()
+
+
+def _environment() -> dict[str, str]:
+    """The environment in which a worker finds the package that this process has.
+
+    Installed, it is found without help.  A checkout goes ahead on PYTHONPATH; a site-packages folder never
+    does, because there it would stand before the standard library.
+    """
+    home = Path(__file__).resolve().parents[2]
+    installed = {Path(each).resolve() for each in (*site.getsitepackages(), site.getusersitepackages())}
+    if home in installed:
+        return dict(os.environ)
+    return os.environ | {
+        "PYTHONPATH": os.pathsep.join(filter(None, (str(home), os.environ.get("PYTHONPATH"))))
+    }
 
 
 def words(status: int) -> str:
