@@ -312,7 +312,11 @@ def _work(options: argparse.Namespace) -> int:
         signal.signal(number, signal.SIG_IGN)  # a terminal or a supervisor may mean all processes at once
     from gateway.workers.worker import Worker, WorkerLog  # noqa: PLC0415  (nobody else needs it)
 
-    channel = socket.socket(fileno=options.worker)
+    try:
+        channel = socket.socket(fileno=options.worker)
+    except OSError:
+        print("aileron: --worker is for a parent to give; say --workers N", file=sys.stderr)
+        return 1
     log = WorkerLog(
         channel,
         standard_output(),

@@ -1,4 +1,4 @@
-"""The only rooms that touch sockets.
+"""What crosses the gateway: the rooms that touch sockets.
 
 server      start, reload and stop of all servers
 listener    one HTTPServer: its sockets, its door and who answers, through all reloads

@@ -31,7 +31,7 @@ _BREATH: Final = 1.0
 """Seconds to wait where the system has no room for another process."""
 
 _ANSWER: Final = 30.0
-"""Seconds that all workers have to serve a config."""
+"""Seconds that all workers have to serve a config, and one more for each of them."""
 
 _COUNT: Final = 1.0
 """Seconds that all workers have to say how many WebSockets are open."""
@@ -89,12 +89,13 @@ class Crew:
         self._config, self._bound = config, tuple(bound)
         for number, worker in self._workers.items():
             self._send(number, worker)
+        limit = _ANSWER + self.size
         try:
-            async with asyncio.timeout(_ANSWER):
+            async with asyncio.timeout(limit):
                 while len(told := self._answers()) < self.size:
                     await self._heard()
         except TimeoutError:
-            raise ServeError(f"not all workers have answered within {_ANSWER:g} s") from None
+            raise ServeError(f"not all workers have answered within {limit:g} s") from None
         if problems := [f"{name}: {problem}" for name, each in told for problem in each.problems]:
             raise ServeError("; ".join(problems))
         # A successor has started them all; what is new, the others have started as well.

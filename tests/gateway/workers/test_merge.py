@@ -99,12 +99,12 @@ async def test_a_line_in_pieces(size: int) -> None:
     merged = Merged()
     line = encode(Error(time=TIME, t_ns=1, message="x" * 150_000 if size > 1000 else "x" * 30)) * 2
     source = merged.source()
+    told: list[bytes] = []
     for at in range(0, len(line), size):
         source.write(line[at : at + size])
-        if size > 1000 and b"\n" in line[at : at + size]:
-            assert merged.read() == decode(line.splitlines()[0])
-    rest = await merged.rest()
-    assert all(each == line.splitlines(keepends=True)[0] for each in rest)
+        if size > 1000 and b"\n" in line[at : at + size]:  # more of them than a pipe holds
+            told.append(merged.out.readline())
+    assert told + await merged.rest() == line.splitlines(keepends=True)
 
 
 async def test_a_writer_that_is_killed() -> None:
