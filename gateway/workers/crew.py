@@ -59,6 +59,8 @@ class Crew:
         self._config: Config | None = None
         self._bound: tuple[Bound, ...] = ()
         self._stopping = asyncio.Event()
+        self._ending: list[WorkerProcess] = []
+        """Those that a stop has found running."""
         self._lifeline: list[int] = list(os.pipe())
         """The end that the workers read, and the one that closes with this process at the latest."""
         self._news = asyncio.Event()
@@ -106,12 +108,12 @@ class Crew:
         """Let all stop: how many WebSockets they had open.  `name` is the signal's."""
         self._stopping.set()
         self.signal(name)
-        stopping = self._running()
+        self._ending = self._running()
         with suppress(TimeoutError):  # nobody knows the count of a worker that hangs
             async with asyncio.timeout(_COUNT):
-                while any(each.open is None and each.status is None for each in stopping):
+                while any(each.open is None and each.status is None for each in self._ending):
                     await self._heard()
-        return sum(each.open or 0 for each in stopping)
+        return sum(each.open or 0 for each in self._ending)
 
     def signal(self, name: str) -> None:
         """Pass a signal on to all; the second one ends them at once."""
@@ -125,7 +127,7 @@ class Crew:
         """Wait for the end of all, and tell of those that did not end by themselves."""
         while self._running():
             await self._heard()
-        for worker in self._workers.values():
+        for worker in self._ending:
             if worker.status and not worker.killed:
                 self._log.error(f"{worker.name} {words(worker.status)} while it stopped")
 
@@ -186,7 +188,9 @@ class Crew:
                 return
             early = 0 if well else early + 1
             if early == _TRIES:
-                raise GiveUpError(f"{how}, the third time running that it does not get going")
+                error = GiveUpError(f"{how}, the third time running that it does not get going")
+                self._log.error(str(error))
+                raise error
             self._log.error(f"{how}; another one takes its place")
 
     async def _one_life(self, number: int) -> tuple[str, bool]:

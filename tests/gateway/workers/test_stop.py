@@ -75,15 +75,17 @@ async def test_a_parent_that_is_killed_leaves_nobody(upstream: Upstream, moment:
         workers[:] = workers_of(gateway.pid)
         return len(workers) == 2
 
-    pairs = [] if moment == "serving" else await open_over_all(gateway, upstream)
-    if moment == "restart":
-        await kill(workers_of(gateway.pid)[0])
-        await gateway.records.wait_for(Error)
-    elif moment == "stop":
-        gateway.signal(signal.SIGTERM)
-        await gateway.records.wait_for(Stopping)
-    await until(two)
-    await asyncio.to_thread(gateway.kill)
+    try:
+        pairs = [] if moment == "serving" else await open_over_all(gateway, upstream)
+        if moment == "restart":
+            await kill(workers_of(gateway.pid)[0])
+            await gateway.records.wait_for(Error)
+        elif moment == "stop":
+            gateway.signal(signal.SIGTERM)
+            await gateway.records.wait_for(Stopping)
+        await until(two)
+    finally:
+        await asyncio.to_thread(gateway.kill)
     await all_gone(workers)
     assert gateway.errors == b""
     close_all(pairs)
@@ -129,8 +131,10 @@ async def test_an_end_during_the_start(tmp_path: Path, number: signal.Signals) -
         workers[:] = workers_of(process.pid)
         return len(workers) == 2
 
-    await until(there)
-    process.send_signal(number)
+    try:
+        await until(there)
+    finally:
+        process.send_signal(number)
     out, errors = await asyncio.wait_for(process.communicate(), PATIENCE)
     await all_gone(workers)
     assert (process.returncode, errors) == (0 if number == signal.SIGTERM else -number, b"")
