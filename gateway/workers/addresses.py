@@ -13,13 +13,14 @@ Strategy
 Rules
     * SO_REUSEPORT would also let a second gateway have the port.  Therefore an ordinary bind comes first.
     * A server with a connectionLimit has one socket for all: a worker that is full accepts no more, and
-      who waits is let in by another.
+      who waits is let in by another.  Which way it is, is settled when the address is bound: where a reload
+      brings the limit, who waits has to wait for room in one worker.
     * The file of a unix socket belongs to the parent alone.
 """
 
 import socket
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -83,7 +84,7 @@ class Bound:
             Binder().close(sockets, self.site)
 
 
-def _own_sockets(site: Site, bound: Iterable[socket.socket], workers: int) -> list[list[socket.socket]]:
+def _own_sockets(site: Site, bound: Sequence[socket.socket], workers: int) -> list[list[socket.socket]]:
     """In place of `bound`, which are closed, sockets with the same names for each worker."""
     listen = site.server.spec.http_config.listen_config
     own: list[list[socket.socket]] = [[] for _ in range(workers)]

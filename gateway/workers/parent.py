@@ -12,7 +12,7 @@ Rules
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Container, Iterable, Sequence
 from typing import Any
 
 from gateway.loading import Loaded, Loading, Site
@@ -104,7 +104,7 @@ class Parent:
         finally:
             self._close_all(each for key, each in before.items() if key not in sites)
 
-    async def _bind_beside(self, sites: Sequence[Site], staying: Iterable[Key]) -> dict[Key, Bound]:
+    async def _bind_beside(self, sites: Sequence[Site], staying: Container[Key]) -> dict[Key, Bound]:
         """`_bind`, where addresses that are not `staying` may have a port that is wanted (:80, localhost:80).
 
         Such a port cannot be had twice: for a moment, nobody listens there.
@@ -117,8 +117,7 @@ class Parent:
             in_the_way = {key: each for key, each in going.items() if port_of(each.site) in wanted}
             if not in_the_way:
                 raise
-            before = self._bound
-            self._bound = {key: each for key, each in before.items() if key not in in_the_way}
+            self._bound = {key: each for key, each in self._bound.items() if key not in in_the_way}
             try:
                 await self._tell(self._loaded, self._bound)
             finally:
@@ -154,7 +153,8 @@ class Parent:
         tunnels = await self._crew.stop(name or "SIGTERM")
         if name is not None:
             self._log.stopping(name, tunnels)
-        limit = GRACE + max(0, *(site.server.spec.shutdown_timeout for site in self._loaded.sites))
+        # A negative timeout means no grace.
+        limit = GRACE + max(0, *(each.spec.shutdown_timeout for each in self._loaded.config.servers))
         ended = asyncio.create_task(self._crew.ended(), name="end")
         again = asyncio.create_task(self._signals.get(), name="signal")
         try:

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from gateway.events import Close, Error, Stopping
+from gateway import lifeline
+from gateway.events import Close, Error, Stopping, decode
 from tests.gateway.proxy.reloading import until
 from tests.gateway.proxy.stopping import answer, expect_going_away
 from tests.gateway.test_cli import written
@@ -117,6 +118,28 @@ async def test_a_worker_that_is_killed_while_it_stops(upstream: Upstream) -> Non
     await all_gone([victim, other])
     messages = {each.message for each in gateway.records.all(Error)}
     assert f"worker 1 (pid {victim}) was killed by SIGKILL while it stopped" in messages
+
+
+async def test_a_lifeline_that_is_cut(tmp_path: Path) -> None:
+    """The program that has started the gateway is gone: parent and workers stop, and say why."""
+    path = written(tmp_path, config_of("http://127.0.0.1:1"))
+    command = [*gateway_command(), "-f", path, "--workers", "2", "--frames", "json"]
+    reader, writer = os.pipe()
+    environment = os.environ | {lifeline.ENVIRONMENT: str(reader)}
+    process = await asyncio.create_subprocess_exec(*command, stdout=PIPE, pass_fds=[reader], env=environment)
+    os.close(reader)
+    try:
+        assert process.stdout is not None
+        assert b"listening" in await asyncio.wait_for(process.stdout.readline(), PATIENCE)
+        workers = workers_of(process.pid)
+        assert len(workers) == 2
+    finally:
+        os.close(writer)
+    out, _ = await asyncio.wait_for(process.communicate(), PATIENCE)
+    await all_gone(workers)
+    told = decode(out.splitlines()[0])
+    assert isinstance(told, Stopping)
+    assert told.signal == "lifeline"
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
