@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 
 from gateway import lifeline
-from gateway.events import Close, Error, Stopping, decode
+from gateway.events import Close, Error, Reload, Stopping, decode
 from tests.gateway.proxy.reloading import until
 from tests.gateway.proxy.stopping import answer, expect_going_away
 from tests.gateway.test_cli import written
 from tests.gateway.workers.crews import all_gone, close_all, kill, open_over_all, start, workers_of
 from tests.gateways import config_of, gateway_command
-from tests.servers import PATIENCE, Upstream
+from tests.servers import PATIENCE, Peer, Upstream
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -34,6 +34,29 @@ async def test_a_signal_sends_close_1001_through_all(upstream: Upstream, number:
     stopping = gateway.records.all(Stopping)
     assert [(each.signal, each.open) for each in stopping] == [(number.name, len(pairs))]
     assert len(gateway.records.all(Close)) == len(pairs)
+    close_all(pairs)
+
+
+async def test_nobody_listens_during_a_stop(upstream: Upstream) -> None:
+    """Not even a copy of a socket from a reload is left open while WebSockets are being waited for."""
+
+    async def refused() -> bool:
+        try:
+            (await Peer.connect(gateway.port)).close()
+        except ConnectionRefusedError:
+            return True
+        return False
+
+    with start(upstream, shutdown_timeout=60) as gateway:
+        pairs = await open_over_all(gateway, upstream)
+        for past in range(2):
+            gateway.signal(signal.SIGHUP)
+            await gateway.records.wait_for(Reload, past=past)
+        gateway.signal(signal.SIGTERM)
+        await gateway.records.wait_for(Stopping)
+        await until(refused)
+        gateway.signal(signal.SIGTERM)
+        assert await gateway.ended() == 0
     close_all(pairs)
 
 
