@@ -15,6 +15,8 @@ Rules
     * A server with a connectionLimit has one socket for all: a worker that is full accepts no more, and
       who waits is let in by another.  Which way it is, is settled when the address is bound: where a reload
       brings the limit, who waits has to wait for room in one worker.
+    * Whether a socket blocks is one setting for all processes that share it, and `socket.dup` sets it to
+      what it takes it to be: every owner of a copy has to know that it does not.
     * The file of a unix socket belongs to the parent alone.
 """
 
@@ -69,6 +71,8 @@ class Bound:
     async def bind(cls, site: Site, workers: int) -> "Bound":
         """Bind the address of `site` for so many workers.  Raises ListenError."""
         sockets = await Binder().bind(site)
+        for each in sockets:
+            each.setblocking(False)  # for all processes that share it, and all copies that are made
         inet = all(each.family in {socket.AF_INET, socket.AF_INET6} for each in sockets)
         if not (_DEALS_OUT and inet) or _limit(site.server) is not None:
             return cls(site, sockets, ())
@@ -99,6 +103,7 @@ def _own_sockets(site: Site, bound: Sequence[socket.socket], workers: int) -> li
                         name, family=family, backlog=BACKLOG, reuse_port=True, dualstack_ipv6=dual
                     )
                 )
+                sockets[-1].setblocking(False)  # as above
                 probe(sockets[-1], (listen and listen.keep_alive_config) or KeepAliveConfig())
     except OSError as error:
         for each in (*bound, *(sock for sockets in own for sock in sockets)):

@@ -77,7 +77,7 @@ def send(channel: socket.socket, message: Message, sockets: Sequence[socket.sock
 
 
 def receive(channel: socket.socket) -> tuple[Message, list[socket.socket]] | None:
-    """The next message and the sockets that come with it; None at the end.
+    """The next message and the sockets that come with it, which do not block; None at the end.
 
     Raises OSError where a socket cannot be taken, as with too many open files.
     """
@@ -93,6 +93,7 @@ def receive(channel: socket.socket) -> tuple[Message, list[socket.socket]] | Non
         if not descriptors:
             raise OSError(f"a socket did not arrive; has process {os.getpid()} too many open files?")
         sockets.append(socket.socket(fileno=descriptors[0]))
+        sockets[-1].setblocking(False)  # so that a copy of it does not, in all processes
     body = _read(channel, size)
     return None if body is None else (_decoder.decode(body), sockets)
 

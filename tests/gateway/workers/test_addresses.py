@@ -1,5 +1,6 @@
 """What the parent binds, and what each worker gets of it."""
 
+import os
 import socket
 import sys
 from pathlib import Path
@@ -64,6 +65,16 @@ async def test_each_worker_has_sockets_of_its_own(tmp_path: Path, addr: str) -> 
         await Bound.bind(again, 3)
     bound.close()
     (await Bound.bind(again, 3)).close()
+
+
+@pytest.mark.parametrize("listen", ["{}", "{connectionLimit: 5}"])
+async def test_no_copy_makes_a_socket_block(tmp_path: Path, listen: str) -> None:
+    """Whether it blocks is one setting for all processes; a worker in `accept` would wait for ever."""
+    bound = await Bound.bind(loaded(tmp_path, listen=listen).sites[0], 2)
+    for each in (*bound.of(1), *bound.of(2)):
+        each.dup().close()
+        assert not os.get_blocking(each.fileno())
+    bound.close()
 
 
 @linux

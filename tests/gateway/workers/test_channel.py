@@ -1,5 +1,6 @@
 """What parent and worker say to each other."""
 
+import os
 import socket
 import threading
 from collections.abc import Iterator
@@ -42,6 +43,7 @@ def test_sockets(ends: tuple[socket.socket, socket.socket], count: int) -> None:
     """Arrive in their order, however many there are, and stay open on both sides."""
     one, two = ends
     with socket.create_server(("127.0.0.1", 0)) as first, socket.create_server(("127.0.0.1", 0)) as second:
+        first.setblocking(False)
         sent = [first, second] * count
         message = Serve(generation=1, config=b"x" * 1_000_000, sockets={"a": count})
         sending = threading.Thread(target=send, args=[one, message, sent])
@@ -52,6 +54,8 @@ def test_sockets(ends: tuple[socket.socket, socket.socket], count: int) -> None:
         assert received[0] == message
         assert [each.getsockname() for each in received[1]] == [each.getsockname() for each in sent]
         for each in received[1]:
+            each.dup().close()
+            assert not os.get_blocking(first.fileno())  # one setting for all copies
             each.close()
         with socket.create_connection(first.getsockname()):
             pass

@@ -27,6 +27,15 @@ async def test_each_worker_gets_connections(upstream: Upstream) -> None:
             server.close()
 
 
+@pytest.mark.parametrize(("rate", "share"), [("3", "2"), ("4", "2"), ("1", "1"), ("0", "0")])
+def test_each_worker_gets_its_share_of_the_frame_rate(upstream: Upstream, rate: str, share: str) -> None:
+    """Rounded up, so that nobody has none; no limit is none for anybody; other options stay as they are."""
+    with start(upstream, "--frame-rate", rate, "--preview", "7", "--show-secrets") as gateway:
+        for each in workers_of(gateway.pid):
+            command = Path(f"/proc/{each}/cmdline").read_text().rstrip("\0").split("\0")
+            assert command[-5:] == ["--preview", "7", "--frame-rate", share, "--show-secrets"]
+
+
 def test_listening_is_told_once(upstream: Upstream) -> None:
     """By the first line, though each worker listens."""
     with start(upstream, workers=3) as gateway:
