@@ -4,11 +4,13 @@ import signal
 import socket
 from pathlib import Path
 
+import pytest
+
 from gateway.events import Error, Listening, Reload
 from tests.gateway.proxy.raw import from_client
 from tests.gateway.proxy.reloading import Serving, config_for, get_new, named
 from tests.gateway.workers.crews import close_all, kill, open_over_all, workers_of
-from tests.gateways import GatewayProcess
+from tests.gateways import LOOPS, GatewayProcess, Loop
 from tests.servers import Peer, Upstream, reserved_port
 
 
@@ -40,6 +42,23 @@ async def test_routes_change_in_all_workers() -> None:
             assert await answers(gateway.port) == {"two"}
     assert len(gateway.records.all(Reload)) == 1
     assert len(gateway.records.all(Listening)) == 1
+
+
+@pytest.mark.parametrize("loop", LOOPS)
+async def test_a_successor_after_a_reload(loop: Loop, tmp_path: Path) -> None:
+    """On either loop, all go on: no copy of a socket that was made for it troubles the others."""
+    if loop == "asyncio":
+        (tmp_path / "uvloop.py").write_text("raise ImportError\n")
+    env = {"PYTHONPATH": str(tmp_path)}
+    async with named("one") as one, named("two") as two:
+        config = config_for(Serving(url=one))
+        with GatewayProcess(config, "--workers", "2", loop=loop, env=env, daemon=True) as gateway:
+            assert (await reload(gateway, config_for(Serving(url=two)))).ok
+            assert await answers(gateway.port) == {"two"}
+            await kill(workers_of(gateway.pid)[0])
+            assert await answers(gateway.port) == {"two"}
+            assert (await reload(gateway, config_for(Serving(url=one)))).ok
+            assert await answers(gateway.port) == {"one"}
 
 
 async def test_a_watched_file() -> None:
