@@ -17,5 +17,8 @@ Rooms that do things:
     loading     files to all that a gateway is made of, or what is wrong with them
     watch       tells when config files change
     proxy       sockets
+    workers     several processes on the same addresses
+    running     a gateway as a process: event loop, signals, limits
+    lifeline    ends a process whose parent has gone
     cli         the `aileron` command
 """

@@ -1,33 +1,34 @@
 """The `aileron` command: read the config, run the gateway, say what went wrong."""
 
 import argparse
-import asyncio
-import gc
-import importlib
 import os
 import platform
 import re
 import signal
+import socket
 import sys
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Coroutine, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from importlib import metadata
 from pathlib import Path
 from types import MappingProxyType
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from gateway import lifeline, watch
+from gateway import lifeline, running, watch
 from gateway.config import Problem, Reference, Resource, id_of, target_of
 from gateway.config.problems import did_you_mean, escaped, excerpt, quoted
 from gateway.config.resources import API_VERSION, KINDS, label
 from gateway.config.template import data_of, defaults, json_of, yaml_of
 from gateway.headers import Secrets
 from gateway.loading import Loaded, Loading, inspect, resources
-from gateway.proxy.listen import ListenError
-from gateway.proxy.log import EventLog, Frames, standard_output
-from gateway.proxy.server import Gateway
+from gateway.proxy.listen import ServeError
+from gateway.proxy.log import EventLog, Frames
+from gateway.proxy.output import Output, standard_output
+
+if TYPE_CHECKING:
+    from gateway.proxy.server import Gateway
+    from gateway.workers.parent import Parent
 
 FRAMES: Final[tuple[Frames, ...]] = ("off", "text", "json")
 
@@ -36,6 +37,9 @@ DEFAULT_PREVIEW: Final = 64
 
 DEFAULT_FRAME_RATE: Final = 2000
 """Frame records a second."""
+
+MOST_WORKERS: Final = 256
+"""Processes; more are a slip of the pen."""
 
 
 def parser() -> argparse.ArgumentParser:
@@ -85,6 +89,14 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument_group("what only this kit has: reloading").add_argument(
         "--watch", action="store_true", help="load the config anew when a file of it changes, as on a SIGHUP"
     )
+    top.add_argument_group("what only this kit has: several processes").add_argument(
+        "--workers",
+        metavar="N",
+        type=_workers,
+        default=1,
+        help="how many processes share the work, each with its own counts and pools (%(default)s)",
+    )
+    top.add_argument("--worker", metavar="DESCRIPTOR", type=int, help=argparse.SUPPRESS)
     shown = top.add_argument_group("what only this kit has: the log")
     shown.add_argument(
         "--frames", choices=FRAMES, help="frames as lines for people or as JSON; off: start, stop, errors"
@@ -114,6 +126,13 @@ def _count(text: str) -> int:
     return int(text)
 
 
+def _workers(text: str) -> int:
+    """A number of processes."""
+    if not (text.isascii() and text.isdecimal() and len(text) < 10 and 1 <= int(text) <= MOST_WORKERS):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 to {MOST_WORKERS}")
+    return int(text)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; its exit status is 0 after a stop, 1 for what went wrong, 2 for wrong usage."""
     top = parser()
@@ -129,7 +148,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(top.format_help(), end="")
         return 0
     wanted = _template(options.template, top)
-    _keep_standard_descriptors()
+    running.keep_standard_descriptors()
+    if options.worker is not None:
+        return _work(options)
     environment = dict(os.environ)
     seen = watch.identity([*options.file, *options.env])
     if _tell(_load_env(options.env, environment)):
@@ -143,19 +164,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     _tell(loading.problems, loading.sources)
     if loading.loaded is None:
         return 1
-    output = standard_output()
-    frames: Frames = options.frames or ("text" if output is not None and os.isatty(output) else "off")
-    log = EventLog(output, frames, preview=options.preview, frame_rate=options.frame_rate)
-    _raise_file_limit()
-    _keep_read_buffers()
-    gc.freeze()  # what has been loaded stays, and the collector need not look at it again and again
-    try:
-        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-            runner.run(_serve(loading.loaded, log, options, seen))
-    except (ListenError, lifeline.LifelineError) as error:
-        print(f"aileron: {error}", file=sys.stderr)
-        return 1
-    return 0
+    changes = watch.changes([*options.file, *options.env], seen) if options.watch else None
+    make = partial(_gateway if options.workers == 1 else _parent, loading.loaded, options)
+    return _run(running.serve(make, changes))
 
 
 def _tell(problems: Sequence[Problem], sources: Mapping[str, Sequence[str]] = MappingProxyType({})) -> bool:
@@ -263,81 +274,70 @@ def _dependencies() -> list[str]:
     return [re.split(r"[^\w.-]", each)[0] for each in needed if "extra ==" not in each]
 
 
-async def _serve(loaded: Loaded, log: EventLog, options: argparse.Namespace, seen: watch.Identity) -> None:
-    loop = asyncio.get_running_loop()
-    # First, since it may raise.  By the time the loop comes to the call, there is a gateway.
-    lifeline.watch(lambda: _on_lifeline_lost(loop, lambda: gateway.signal("lifeline")))
-    gateway = Gateway(loaded, log, Secrets(show=options.show_secrets), partial(_reload, options))
-    for name in ("SIGINT", "SIGTERM", "SIGBREAK"):
-        number = getattr(signal, name, None)
-        if number is not None:
-            _on_signal(loop, number, partial(gateway.signal, name))
-    if hasattr(signal, "SIGHUP"):
-        # A terminal that closes takes its programs with it; a daemon has none, and is told to reload.
-        ends = _has_terminal()
-        _on_signal(loop, signal.SIGHUP, partial(gateway.signal, "SIGHUP") if ends else gateway.reload)
-    await gateway.run(watch.changes([*options.file, *options.env], seen) if options.watch else None)
+def _gateway(loaded: Loaded, options: argparse.Namespace) -> "Gateway":
+    """A gateway in this process."""
+    from gateway.proxy.server import Gateway  # noqa: PLC0415  (a parent needs no aiohttp)
+
+    frames = _frames(options)
+    log = EventLog(standard_output(), frames, preview=options.preview, frame_rate=options.frame_rate)
+    return Gateway(loaded, log, Secrets(show=options.show_secrets), partial(_reload, options))
 
 
-def _has_terminal() -> bool:
-    """Whether a terminal controls this process."""
+def _parent(loaded: Loaded, options: argparse.Namespace) -> "Parent":
+    """A gateway in several processes.  Raises ServeError where the system cannot do that."""
+    if not hasattr(socket, "send_fds"):
+        raise ServeError("this system cannot share sockets among processes; leave --workers out")
+    from gateway.workers.crew import Crew  # noqa: PLC0415  (exists where descriptors can be sent)
+    from gateway.workers.merge import Merge  # noqa: PLC0415  (as above)
+    from gateway.workers.parent import Parent  # noqa: PLC0415  (as above)
+
+    frames = _frames(options)
+    merge = Merge(Output(standard_output(), "json" if frames == "json" else "text"), frames)
+    crew = Crew(options.workers, partial(_worker_command, options, frames), merge)
+    return Parent(loaded, partial(_reload, options), crew, merge)
+
+
+def _worker_command(options: argparse.Namespace, frames: Frames, descriptor: int) -> list[str]:
+    """The command line of a worker, which has its share of the frame rate."""
+    rate = -(-options.frame_rate // options.workers)
+    # -P: whatever lies in the working directory.
+    command = [sys.executable, "-P", "-m", "gateway", "--worker", str(descriptor), "--frames", frames]
+    command += ["--preview", str(options.preview), "--frame-rate", str(rate)]
+    return [*command, "--show-secrets"] if options.show_secrets else command
+
+
+def _work(options: argparse.Namespace) -> int:
+    """Be a worker."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)  # a terminal or a supervisor may mean all processes at once
+    from gateway.workers.worker import Worker, WorkerLog  # noqa: PLC0415  (nobody else needs it)
+
     try:
-        os.close(os.open("/dev/tty", os.O_RDONLY | os.O_NOCTTY))
+        channel = socket.socket(fileno=options.worker)
     except OSError:
-        return False
-    return True
+        print("aileron: --worker is for a parent to give; say --workers N", file=sys.stderr)
+        return 1
+    log = WorkerLog(
+        channel,
+        standard_output(),
+        _frames(options),
+        preview=options.preview,
+        frame_rate=options.frame_rate,
+    )
+    return _run(Worker(channel, log, Secrets(show=options.show_secrets)).run())
 
 
-def _on_signal(loop: asyncio.AbstractEventLoop, number: signal.Signals, act: Callable[[], None]) -> None:
+def _frames(options: argparse.Namespace) -> Frames:
+    """What is told of the frames."""
+    output = standard_output()
+    frames: Frames = options.frames or ("text" if output is not None and os.isatty(output) else "off")
+    return frames
+
+
+def _run(serving: Coroutine[object, object, int]) -> int:
+    """Run to its end what gives an exit status, and say what it failed of."""
     try:
-        loop.add_signal_handler(number, act)
-    except NotImplementedError:
-        # Windows: a handler of the process, which may run in the middle of anything.
-        signal.signal(number, lambda _number, _frame: loop.call_soon_threadsafe(act))
-
-
-def _on_lifeline_lost(loop: asyncio.AbstractEventLoop, act: Callable[[], None]) -> None:
-    with suppress(RuntimeError):  # the loop has ended already
-        loop.call_soon_threadsafe(act)
-
-
-def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
-    """uvloop's event loop where it exists; None for asyncio's own."""
-    try:
-        factory: Callable[[], asyncio.AbstractEventLoop] = importlib.import_module("uvloop").new_event_loop
-    except ImportError:
-        return None
-    return factory
-
-
-def _keep_standard_descriptors() -> None:
-    """Put the null device where a standard stream is closed, so that no socket gets its number.
-
-    libuv ends the process where it has to close one of these numbers.
-    """
-    while (descriptor := os.open(os.devnull, os.O_RDWR)) < 3:
-        pass
-    os.close(descriptor)
-
-
-def _raise_file_limit() -> None:
-    """Use all the file descriptors that the system grants: a tunnel takes two."""
-    try:
-        resource = importlib.import_module("resource")
-    except ImportError:
-        return  # Windows has no such limit
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    try:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    except (ValueError, OSError):
-        # macOS says "unlimited" and means less; what was granted stays.
-        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-
-
-def _keep_read_buffers() -> None:
-    """Teach malloc to keep blocks as large as asyncio's read buffer.
-
-    On its own loop, asyncio reads into a new 256 KiB buffer each time, which malloc would map and unmap
-    for each message until it has once freed something larger.
-    """
-    bytearray(2 * 1024 * 1024)
+        return running.run(serving)
+    except (ServeError, lifeline.LifelineError) as error:
+        print(f"aileron: {error}", file=sys.stderr)
+        return 1

@@ -79,18 +79,29 @@ def inspect(paths: Sequence[Path], environment: MutableMapping[str, str]) -> Loa
     config = link(reading.documents, problems, files=[str(path) for path in paths])
     loaded = None
     if config is not None:
-        handlers: dict[Id, ProxyHandler] = {}
-        answers = _answers(config, problems)
-        sites: list[Site] = []
-        for server in config.servers:
-            routes, wrong = build(config, server, handlers)
-            problems += wrong
-            sites.append(Site(server=server, routes=routes, tls=_tls(server, problems), answers=answers))
+        sites, wrong = sites_of(config)
+        problems += wrong
         problems += _unused_patterns(config)
         problems += advise(config, [site.routes for site in sites])
         if not any(each.severity == "error" for each in problems):
-            loaded = Loaded(config=config, sites=tuple(sites))
+            loaded = Loaded(config=config, sites=sites)
     return Loading(loaded=loaded, problems=tidy(problems), files=reading.files, sources=reading.sources)
+
+
+def sites_of(config: Config) -> tuple[tuple[Site, ...], tuple[Problem, ...]]:
+    """The servers of `config`, and what is wrong with them; with an error among that, none may be opened.
+
+    Reads the files of error handlers and certificates.
+    """
+    problems: list[Problem] = []
+    handlers: dict[Id, ProxyHandler] = {}
+    answers = _answers(config, problems)
+    sites: list[Site] = []
+    for server in config.servers:
+        routes, wrong = build(config, server, handlers)
+        problems += wrong
+        sites.append(Site(server=server, routes=routes, tls=_tls(server, problems), answers=answers))
+    return tuple(sites), tuple(problems)
 
 
 def _unused_patterns(config: Config) -> Iterator[Problem]:
@@ -142,3 +153,18 @@ def resources(
     problems = list(reading.problems)
     found = collect(reading.documents, problems)
     return found, tidy(problems)
+
+
+def changes(before: Config, after: Config) -> tuple[str, ...]:
+    """What of the resources in use is another than before, in words."""
+    words: list[str] = []
+    for each in before.used | after.used:
+        old = before.resources[each] if each in before.used else None
+        new = after.resources[each] if each in after.used else None
+        if old is None and new is not None:
+            words.append(f"{new.label} is new")
+        elif new is None and old is not None:
+            words.append(f"{old.label} is gone")
+        elif old != new and new is not None:
+            words.append(f"{new.label} has changed")
+    return tuple(sorted(words))

@@ -34,7 +34,9 @@ GATEWAY: Final[Mapping[str, tuple[str, ...]]] = {
     "lifeline": (),
     "tls": ("config",),
     "proxy": (*PURE, "errors", "loading"),
-    "cli": (*PURE, "lifeline", "loading", "proxy", "watch"),
+    "workers": ("config", "events", "headers", "lifeline", "loading", "proxy"),
+    "running": ("lifeline",),
+    "cli": (*PURE, "lifeline", "loading", "proxy", "running", "watch", "workers"),
     "__main__": ("cli",),
 }
 """What each room of the gateway may import of the others."""
@@ -166,6 +168,8 @@ def test_all_rooms_are_there() -> None:
         ("gateway.proxy.tunnel", "from gateway import cli"),
         ("gateway.proxy.tunnel", "from gateway.cli import main"),
         ("gateway.proxy.log", "import rich"),
+        ("gateway.proxy.server", "from gateway.workers.parent import Parent"),
+        ("gateway.workers.worker", "from gateway import cli"),
         ("gateway.cli", "import launcher"),
         ("gateway.cli", "from demo_upstream.page import Page"),
         ("gateway.__init__", "from gateway.events import Record"),
@@ -221,6 +225,7 @@ def test_a_right_import_is_none(module: str, source: str) -> None:
         ),
         (["demo_upstream.cli"], {"gateway", "launcher", "rich", "yaml"}),
         (["gateway.cli"], {"launcher", "demo_upstream", "rich"}),
+        (["gateway.cli", "gateway.workers.parent", "gateway.workers.crew"], {"aiohttp", "h11"}),
     ],
 )
 def test_nothing_comes_in_by_a_back_door(imports: list[str], absent: set[str]) -> None:

@@ -1,4 +1,4 @@
-"""The only rooms that touch sockets.
+"""What crosses the gateway: the rooms that touch sockets.
 
 server      start, reload and stop of all servers
 listener    one HTTPServer: its sockets, its door and who answers, through all reloads
@@ -11,5 +11,7 @@ dial        connections of our own to an upstream, and the opening handshake ove
 tunnel      the byte tunnel after a 101
 responses   what goes back to the client; the one place where an error becomes a response
 log         records on their way to standard output
+output      standard output: records as lines
+reload      a config, loaded anew when it is wanted
 sampling    how many frames the log may record, and whose (pure)
 """

@@ -11,8 +11,8 @@ Rules
     * The rules may change while the door is open; they count from the next connection on, and none that is
       on its way in is lost.  A door that has once looked at connections goes on looking.
     * Who comes from elsewhere than `networks` is closed at once, without a byte.
-    * Beyond `connectionLimit` connections wait, unanswered.  One counts until its socket is closed, whoever
-      has it by then: a WebSocket counts as long as it lives.
+    * Beyond `connectionLimit` connections wait, unanswered; as a rule, they are not even accepted.  One
+      counts until its socket is closed, whoever has it by then: a WebSocket counts as long as it lives.
 """
 
 import asyncio
@@ -132,6 +132,8 @@ class Door:
     async def _accept(self, listening: socket.socket) -> None:
         loop = asyncio.get_running_loop()
         while True:
+            # Who waits here is let in by another process, where one shares the socket.
+            await self._wait_for_room()
             try:
                 sock, peer = await loop.sock_accept(listening)
             except OSError as error:
@@ -143,17 +145,20 @@ class Door:
             if not self._welcome(peer):
                 sock.close()
                 continue
-            while 0 < self._limit <= self._inside:
-                self._room.clear()
-                try:
-                    await self._room.wait()
-                except asyncio.CancelledError:
-                    sock.close()
-                    raise
+            try:
+                await self._wait_for_room()  # the last place may have gone to the other socket of a name
+            except asyncio.CancelledError:
+                sock.close()
+                raise
             if self._limit > 0:
                 self._inside += 1
                 sock = _Counted(sock, self._leave)
             self._hold(self._let_in(sock), "greet a client")
+
+    async def _wait_for_room(self) -> None:
+        while 0 < self._limit <= self._inside:
+            self._room.clear()
+            await self._room.wait()
 
     def _leave(self) -> None:
         self._inside -= 1

@@ -16,8 +16,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from gateway.config import Address, host_port
+from gateway.config import Address, host_port, parse_addr
 from gateway.config.resources.listen import KeepAliveConfig
+from gateway.loading import Site
 
 BACKLOG: Final = 1024
 """Connections that may wait to be accepted."""
@@ -30,8 +31,41 @@ _COUNT: Final = 9
 """Go's probes: seconds of silence before the first, seconds between two, and how many."""
 
 
-class ListenError(Exception):
+Key = tuple[Address, str]
+"""What tells one listener from another: the address and, where the system chooses the port, the server."""
+
+
+class ServeError(Exception):
+    """A config that has been loaded cannot be served."""
+
+
+class ListenError(ServeError):
     """An address cannot be listened on."""
+
+
+def key_of(site: Site) -> Key:
+    """The key of the listener for `site`."""
+    address = parse_addr(site.server.spec.address)
+    chosen = address.network != "unix" and address.port == 0
+    return address, site.server.label if chosen else ""
+
+
+def port_of(site: Site) -> int | None:
+    """The port that `site` wants; None where any will do, or there are none."""
+    return parse_addr(site.server.spec.address).port or None
+
+
+class Binder:
+    """Gets the sockets of listeners, and gives them back."""
+
+    async def bind(self, site: Site) -> list[socket.socket]:
+        """Sockets bound to all that the address of `site` means.  Raises ListenError."""
+        listen = site.server.spec.http_config.listen_config
+        return await bind(key_of(site)[0], listen.keep_alive_config if listen else None)
+
+    def close(self, sockets: list[socket.socket], site: Site) -> None:
+        """Give the address of `site` up; leaves `sockets` empty."""
+        close(sockets, key_of(site)[0])
 
 
 async def bind(address: Address, keep_alive: KeepAliveConfig | None) -> list[socket.socket]:

@@ -12,56 +12,41 @@ from typing import Final
 
 from aiohttp.http import HttpProcessingError
 
-from gateway.config import Address, parse_addr
 from gateway.config.resources import KeepAliveConfig, ListenConfig
-from gateway.events import Listening
 from gateway.loading import Site
 from gateway.proxy.accept import Door
 from gateway.proxy.arrival import Arrivals
 from gateway.proxy.connection import Limits, Server
 from gateway.proxy.handler import Handler, Proxy
-from gateway.proxy.listen import bind, close, probe, where
+from gateway.proxy.listen import Binder, probe, where
 from gateway.proxy.log import EventLog
 
 _DELIVERY: Final = 0.01
 """Seconds between two looks at what still waits to be delivered."""
 
-Key = tuple[Address, str]
-"""What tells one listener from another: the address and, where the system chooses the port, the server."""
-
-
-def key_of(site: Site) -> Key:
-    """The key of the listener for `site`."""
-    address = parse_addr(site.server.spec.address)
-    chosen = address.network != "unix" and address.port == 0
-    return address, site.server.label if chosen else ""
-
-
-def port_of(site: Site) -> int | None:
-    """The port that `site` wants; None where any will do, or there are none."""
-    return parse_addr(site.server.spec.address).port or None
-
 
 class Listener:
     """One HTTPServer and the sockets it listens on."""
 
-    def __init__(self, site: Site, sockets: list[socket.socket], door: Door, proxy: Proxy) -> None:
+    def __init__(
+        self, site: Site, sockets: list[socket.socket], door: Door, proxy: Proxy, binder: Binder
+    ) -> None:
         config = site.server.spec.http_config
         self.site = site
         self._proxy = proxy
         self._sockets = sockets
         self._door = door
+        self._binder = binder
         self._scheme = "http" if site.tls is None else "https"
         self._handler = Handler(proxy, site)
         self._web_server = Server(self._handler, config, _logger(proxy.log))
         self._arrivals = Arrivals(Limits.of(config), self._handler.open, self._web_server)
 
     @classmethod
-    async def open(cls, site: Site, proxy: Proxy) -> "Listener":
+    async def open(cls, site: Site, proxy: Proxy, binder: Binder) -> "Listener":
         """Bind the server's address.  Raises ListenError."""
-        listen = site.server.spec.http_config.listen_config or ListenConfig()
-        sockets = await bind(parse_addr(site.server.spec.address), listen.keep_alive_config)
-        return cls(site, sockets, Door(sockets, partial(_complain, proxy.log)), proxy)
+        sockets = await binder.bind(site)
+        return cls(site, sockets, Door(sockets, partial(_complain, proxy.log)), proxy, binder)
 
     async def start(self) -> None:
         """Accept connections, from now on in the place of a predecessor, and say so."""
@@ -69,8 +54,7 @@ class Listener:
         await self._door.open(
             config.listen_config, self.site.tls, handshake=Limits.of(config).head, factory=self._arrivals
         )
-        addr, url = where(self._sockets[0], self._scheme)
-        self._proxy.log.put(lambda time, t_ns: Listening(time=time, t_ns=t_ns, addr=addr, url=url))
+        self._proxy.log.listening(*where(self._sockets[0], self._scheme))
 
     def successor(self, site: Site) -> "Listener | None":
         """A listener for `site` at the same door, to be started; None where this one goes on with it.
@@ -91,7 +75,7 @@ class Listener:
         for sock in self._sockets:
             if sock.family in {socket.AF_INET, socket.AF_INET6}:
                 probe(sock, listen.keep_alive_config or KeepAliveConfig())
-        return Listener(site, self._sockets, self._door, self._proxy)
+        return Listener(site, self._sockets, self._door, self._proxy, self._binder)
 
     def follow(self, site: Site) -> None:
         """Answer by the routes of `site` from the next request on."""
@@ -100,12 +84,11 @@ class Listener:
     def close(self) -> None:
         """Accept no more connections, and give the address up."""
         self._door.close()
-        close(self._sockets, key_of(self.site)[0])
+        self._binder.close(self._sockets, self.site)
 
     async def reopen(self) -> None:
         """Take the address back that has been given up.  Raises ListenError."""
-        listen = self.site.server.spec.http_config.listen_config or ListenConfig()
-        self._sockets += await bind(parse_addr(self.site.server.spec.address), listen.keep_alive_config)
+        self._sockets += await self._binder.bind(self.site)
         await self.start()
 
     @property

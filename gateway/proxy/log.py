@@ -14,15 +14,12 @@ Rules
 """
 
 import asyncio
-import os
-import sys
 import threading
 import time
 from collections import deque
 from collections.abc import Callable
 from typing import Final, Literal
 
-from gateway import text
 from gateway.events import (
     Error,
     Event,
@@ -33,9 +30,9 @@ from gateway.events import (
     Side,
     Stopping,
     Violation,
-    encode,
     rfc3339,
 )
+from gateway.proxy.output import Form, Output
 from gateway.proxy.sampling import WINDOW, Sampler
 from gateway.websocket.frames import Decoder, SeenFrame, opcode_name
 from gateway.websocket.handshake import Extensions
@@ -48,6 +45,9 @@ FULL: Final = 4 * 1024 * 1024
 
 CROWDED_OUT: Final = 16 * 1024 * 1024
 """About how many bytes of records may wait at all."""
+
+FLUSH: Final = 0.5
+"""Seconds that a log has for its last lines at the end."""
 
 _RECORD_COST: Final = 600
 """About what a waiting record takes, its payload aside."""
@@ -170,16 +170,24 @@ Made = Callable[[str, int], Event]
 class EventLog:
     """Takes records and writes them to the file descriptor `output`; None where there is no output.
 
-    `frames` is the form: JSON lines, plain lines, or (`off`) plain lines of start, stop and errors alone.
+    `frames` says what: JSON lines, plain lines, or (`off`) plain lines of start, stop and errors alone.
+    `form`, where it is given, says in which form, whatever `frames` is.
     """
 
-    def __init__(self, output: int | None, frames: Frames, *, preview: int, frame_rate: int) -> None:
+    def __init__(
+        self,
+        output: int | None,
+        frames: Frames,
+        *,
+        preview: int,
+        frame_rate: int,
+        form: Form | None = None,
+    ) -> None:
         self.preview = preview
         self.watching: Final = frames != "off"
         """Whether anybody wants to know about the traffic."""
         self.sampler = Sampler(frame_rate)
-        self._json = frames == "json"
-        self._output = output
+        self._output = Output(output, form or ("json" if frames == "json" else "text"))
         self._queue: deque[tuple[Tap | None, SeenFrame | Made, int]] = deque()
         self._put_cost = 0
         self._written_cost = 0  # the writer's
@@ -238,6 +246,18 @@ class EventLog:
             )
         )
 
+    def listening(self, addr: str, url: str) -> None:
+        """Record that a listener accepts connections."""
+        self.put(lambda time, t_ns: Listening(time=time, t_ns=t_ns, addr=addr, url=url))
+
+    def reloaded(self, *, ok: bool, changes: tuple[str, ...] = (), problems: tuple[str, ...] = ()) -> None:
+        """Record what became of a reload."""
+        self.put(lambda time, t_ns: Reload(time=time, t_ns=t_ns, ok=ok, changes=changes, problems=problems))
+
+    def stopping(self, signal: str, tunnels: int) -> None:
+        """Record that the gateway stops, with as many WebSockets open."""
+        self.put(lambda time, t_ns: Stopping(time=time, t_ns=t_ns, signal=signal, open=tunnels))
+
     def admit(self, room: int) -> tuple[int, int]:
         """Of `room` frames, how many may be recorded now, and how many Close frames and violations beyond."""
         waiting = self._waiting()
@@ -261,11 +281,12 @@ class EventLog:
             tap.active = False
             self._active.pop(tap, None)
 
-    async def close(self, limit: float) -> None:
-        """Write what is waiting, as far as that goes within `limit` seconds."""
+    async def close(self, limit: float) -> bool:
+        """Write what is waiting, as far as that goes within `limit` seconds; whether that was all."""
         self._ending.set()
         self._wake.set()
         await asyncio.get_running_loop().run_in_executor(None, self._writer.join, limit)
+        return not self._writer.is_alive()
 
     def _waiting(self) -> int:
         return self._put_cost - self._written_cost
@@ -321,9 +342,9 @@ class EventLog:
             for _ in range(min(len(self._queue), 256)):
                 tap, item, t_ns = self._queue.popleft()
                 cost += _RECORD_COST + (len(item.kept) if isinstance(item, SeenFrame) else 0)
-                if self._output is not None:
+                if not self._output.lost:
                     lines += self._lines(tap, item, t_ns, wall)
-            self._write(b"".join(lines))
+            self._output.write(b"".join(lines))
             self._written_cost += cost
 
     def _lines(self, tap: Tap | None, item: SeenFrame | Made, t_ns: int, wall: Wall) -> list[bytes]:
@@ -334,37 +355,10 @@ class EventLog:
                 records = tap.describe(item, wall)
             else:
                 records = [item(wall(t_ns), t_ns)]
-            return [self._line(record) for record in records if self._tells(record)]
+            return [self._output.line(record) for record in records if self._tells(record)]
         except Exception as error:  # noqa: BLE001 - a record that cannot be told costs its line, not the log
             message = f"a record could not be told: {type(error).__name__}: {error!a}"
-            return [self._line(Error(time=wall(t_ns), t_ns=t_ns, message=message))]
+            return [self._output.line(Error(time=wall(t_ns), t_ns=t_ns, message=message))]
 
     def _tells(self, record: Event) -> bool:
         return self.watching or isinstance(record, Listening | Reload | Stopping | Error)
-
-    def _line(self, record: Event) -> bytes:
-        if self._json:
-            return encode(record)
-        return "".join(f"{each}\n" for each in text.lines(record)).encode("utf-8", "backslashreplace")
-
-    def _write(self, data: bytes) -> None:
-        view = memoryview(data)
-        while view and self._output is not None:
-            try:
-                view = view[os.write(self._output, view) :]
-            except BlockingIOError:
-                # Somebody who shares the descriptor has made it non-blocking.
-                time.sleep(_PAUSE)
-            except OSError:
-                self._output = None
-
-
-def standard_output() -> int | None:
-    """The file descriptor of standard output; None where the process was started without one.
-
-    Without this check, a socket that happens to get the number 1 would receive the log.
-    """
-    try:
-        return sys.stdout.fileno() if sys.stdout is not None else None
-    except (OSError, ValueError):
-        return None

@@ -14,38 +14,41 @@ import asyncio
 import ssl
 from collections.abc import AsyncIterator, Callable, Sequence
 from functools import cache
-from typing import Any, Final
+from typing import Any
 
-from gateway.config import Config
-from gateway.events import Reload, Stopping
 from gateway.headers import Secrets
 from gateway.loading import Loaded, Loading, Site
 from gateway.proxy.handler import Proxy
-from gateway.proxy.listen import ListenError
-from gateway.proxy.listener import Key, Listener, key_of, port_of
-from gateway.proxy.log import EventLog
-
-_FLUSH: Final = 0.5
-"""Seconds that the log has to write its last lines."""
+from gateway.proxy.listen import Binder, Key, ListenError, key_of, port_of
+from gateway.proxy.listener import Listener
+from gateway.proxy.log import FLUSH, EventLog
+from gateway.proxy.reload import Reloader
 
 
 class Gateway:
     """All servers of a config, in one event loop."""
 
     def __init__(
-        self, loaded: Loaded, log: EventLog, secrets: Secrets, load: Callable[[], Loading] | None = None
+        self,
+        loaded: Loaded,
+        log: EventLog,
+        secrets: Secrets,
+        load: Callable[[], Loading] | None = None,
+        binder: Binder | None = None,
     ) -> None:
-        """`load` is what a reload calls, in a thread; None: there is no reload."""
+        """`load` is what a reload calls, in a thread; None: there is no reload.
+
+        `binder` is where sockets come from; None: they are this gateway's own.
+        """
         self._loaded = loaded
         self._log = log
-        self._load = load
+        self._binder = binder or Binder()
+        self._reloader = Reloader(loaded, log, load, self._change_to)
         self._proxy = Proxy(log, secrets, _tls)
         self._listeners: dict[Key, Listener] = {}
         self._retired: list[Listener] = []
         """Those that accept no more, but may have connections."""
         self._signals: asyncio.Queue[str] = asyncio.Queue()
-        self._wanted = asyncio.Event()
-        """Whether a reload is to be made."""
 
     def signal(self, name: str) -> None:
         """Stop; the second time, at once.  `name` goes into the log.  For the loop's own thread alone."""
@@ -53,7 +56,7 @@ class Gateway:
 
     def reload(self) -> None:
         """Load the config anew.  For the loop's own thread alone."""
-        self._wanted.set()
+        self._reloader.want()
 
     async def run(self, changes: AsyncIterator[None] | None = None) -> None:
         """Serve until `signal` is called, and reload at each of `changes`; without servers, not at all.
@@ -65,60 +68,23 @@ class Gateway:
             self._listeners = await self._open(self._loaded.sites)
             for listener in self._listeners.values():
                 await listener.start()
-            if self._listeners:
+            if self._loaded.config.servers:
                 await self._serve(changes)
         finally:
             for listener in self._all():
                 listener.close()
                 listener.abort()
             await self._proxy.exchanges.close()
-            await self._log.close(_FLUSH)
+            await self._log.close(FLUSH)
 
     async def _serve(self, changes: AsyncIterator[None] | None) -> None:
-        reloading = asyncio.create_task(self._reload_when_wanted(), name="reload")
-        watching = asyncio.create_task(self._want_at(changes), name="watch") if changes else None
+        reloading = asyncio.create_task(self._reloader.run(changes), name="reloads")
         try:
             name = await self._signals.get()
         finally:
-            tasks = [reloading, *([watching] if watching else [])]
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            reloading.cancel()
+            await asyncio.gather(reloading, return_exceptions=True)
         await self._stop(name)
-
-    async def _want_at(self, changes: AsyncIterator[None]) -> None:
-        async for _ in changes:
-            self._wanted.set()
-
-    async def _reload_when_wanted(self) -> None:
-        while self._load is not None:
-            await self._wanted.wait()
-            self._wanted.clear()
-            try:
-                await self._take(await asyncio.to_thread(self._load))
-            except Exception as error:  # noqa: BLE001 - a bug in one reload ends that reload alone
-                self._tell(ok=False, problems=(f"a fault of the gateway: {type(error).__name__}: {error}",))
-
-    async def _take(self, loading: Loading) -> None:
-        """Serve what has been loaded, if it can be served, and tell."""
-        problems = tuple(map(str, loading.problems))
-        if loading.loaded is None:
-            self._tell(ok=False, problems=problems)
-        elif not loading.loaded.sites:
-            self._tell(ok=False, problems=("the config starts no server", *problems))
-        else:
-            before = self._loaded.config
-            try:
-                await self._change_to(loading.loaded)
-            except ListenError as error:
-                self._tell(ok=False, problems=(str(error), *problems))
-            else:
-                self._tell(ok=True, changes=_changes(before, loading.loaded.config), problems=problems)
-
-    def _tell(self, *, ok: bool, changes: tuple[str, ...] = (), problems: tuple[str, ...] = ()) -> None:
-        self._log.put(
-            lambda time, t_ns: Reload(time=time, t_ns=t_ns, ok=ok, changes=changes, problems=problems)
-        )
 
     async def _change_to(self, loaded: Loaded) -> None:
         """Serve what has been loaded in place of what was.  Raises ListenError, and changes nothing then."""
@@ -129,7 +95,6 @@ class Gateway:
             [site for key, site in sites.items() if key not in self._listeners],
             [listener for key, listener in self._listeners.items() if key not in sites],
         )
-        self._loaded = loaded
         before = self._listeners
         # Each of them is in one of the two, whenever a stop comes between.
         self._listeners = before | opened
@@ -177,7 +142,7 @@ class Gateway:
         opened: dict[Key, Listener] = {}
         try:
             for site in sites:
-                opened[key_of(site)] = await Listener.open(site, self._proxy)
+                opened[key_of(site)] = await Listener.open(site, self._proxy, self._binder)
         except BaseException:  # a stop may come between, too
             for listener in opened.values():
                 listener.close()
@@ -187,7 +152,7 @@ class Gateway:
     async def _stop(self, name: str) -> None:
         """Let everything end that can, within each `shutdownTimeout`; a second signal cuts this short."""
         tunnels = sum(listener.tunnels for listener in self._all())
-        self._log.put(lambda time, t_ns: Stopping(time=time, t_ns=t_ns, signal=name, open=tunnels))
+        self._log.stopping(name, tunnels)
         self._proxy.stopping = True
         listeners = self._all()
         for listener in listeners:
@@ -210,21 +175,6 @@ class Gateway:
         if error is not None:
             message = f"{message}: {type(error).__name__}: {error}"
         self._log.error(message)
-
-
-def _changes(before: Config, after: Config) -> tuple[str, ...]:
-    """What of the resources in use is another than before, in words."""
-    words: list[str] = []
-    for each in before.used | after.used:
-        old = before.resources[each] if each in before.used else None
-        new = after.resources[each] if each in after.used else None
-        if old is None and new is not None:
-            words.append(f"{new.label} is new")
-        elif new is None and old is not None:
-            words.append(f"{old.label} is gone")
-        elif old != new and new is not None:
-            words.append(f"{new.label} has changed")
-    return tuple(sorted(words))
 
 
 @cache

@@ -51,7 +51,7 @@ class OpeningRequest:
     target: str
     """The request target, in origin-form: printable ASCII."""
     fields: Header
-    """All that may be sent on as they are (see `unsendable`), one of them Host, none with a body."""
+    """All that may be sent on as they are (see `unsendable`), one Host and one Upgrade, none of a body."""
     rest: bytes
     """What came behind the head."""
 
@@ -118,7 +118,9 @@ def read_request(data: bytes, longest: int) -> OpeningRequest | None:
         return None
     header = Header(_fields(data[line.end() : end]))
     found = header.by_name
-    if len(found.get(b"host", ())) != 1 or b"content-length" in found or b"transfer-encoding" in found:
+    if len(found.get(b"host", ())) != 1 or len(found.get(b"upgrade", ())) != 1:
+        return None
+    if b"content-length" in found or b"transfer-encoding" in found:
         return None
     if not wants_websocket(header):
         return None

@@ -79,6 +79,7 @@ def test_help_tells_every_option(run: Run) -> None:
         "-v, ",
         "-i, ",
         "-h, ",
+        "--workers N",
         "--frames",
         "--preview BYTES",
         "--frame-rate N",
@@ -94,8 +95,16 @@ def test_what_the_kit_adds_stands_apart() -> None:
     own, _, added = run_process("--help").stdout.partition("what only this kit has")
     assert "--show-secrets  " not in own
     assert "--file" not in added
-    options = ("--watch", "--frames", "--preview", "--frame-rate", "--show-secrets")
+    options = ("--watch", "--workers", "--frames", "--preview", "--frame-rate", "--show-secrets")
     assert all(option in added for option in options)
+    assert "--worker " not in added
+
+
+def test_a_worker_without_a_parent(run: Run) -> None:
+    """Is what somebody typed who meant something else."""
+    done = run("--worker", "9999")
+    assert (done.status, done.stdout) == (1, "")
+    assert done.stderr == "aileron: --worker is for a parent to give; say --workers N\n"
 
 
 ROOT = Path(__file__).parents[2]

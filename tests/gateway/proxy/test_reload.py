@@ -117,7 +117,7 @@ async def test_a_load_that_fails_by_a_fault(one: str, two: str, monkeypatch: pyt
     """It ends that reload alone."""
     with GatewayThread(config_for(Serving(url=one))) as gateway:
         with monkeypatch.context() as patch:
-            patch.setattr(gateway_of(gateway), "_load", lambda: 1 // 0)
+            patch.setattr(gateway_of(gateway)._reloader, "_load", lambda: 1 // 0)
             told = await gateway.reload("")
         assert not told.ok
         assert "ZeroDivisionError" in told.problems[0]

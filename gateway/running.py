@@ -1,0 +1,120 @@
+"""A gateway as a process: its event loop, its signals, and what it asks of the system."""
+
+import asyncio
+import gc
+import importlib
+import os
+import signal
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import suppress
+from functools import partial
+from typing import Protocol
+
+from gateway import lifeline
+
+
+class Running(Protocol):
+    """A gateway, in one process or in several."""
+
+    def signal(self, name: str) -> None:
+        """Stop; the second time, at once."""
+
+    def reload(self) -> None:
+        """Load the config anew."""
+
+    async def run(self, changes: AsyncIterator[None] | None = None) -> None:
+        """Serve until stopped, and reload at each of `changes`."""
+
+
+def run(serving: Coroutine[object, object, int]) -> int:
+    """Run to its end what gives an exit status.  Raises what it raises."""
+    _raise_file_limit()
+    _keep_read_buffers()
+    gc.freeze()  # what has been loaded stays, and the collector need not look at it again and again
+    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        return runner.run(serving)
+
+
+async def serve(make: Callable[[], Running], changes: AsyncIterator[None] | None) -> int:
+    """Run what `make` makes until a signal or the lifeline stops it: the exit status.
+
+    Raises LifelineError, ServeError.
+    """
+    loop = asyncio.get_running_loop()
+    # First, since it may raise.  By the time the loop comes to the call, there is a gateway.
+    lifeline.watch(lambda: _on_lifeline_lost(loop, lambda: gateway.signal("lifeline")))
+    gateway = make()
+    for name in ("SIGINT", "SIGTERM", "SIGBREAK"):
+        number = getattr(signal, name, None)
+        if number is not None:
+            _on_signal(loop, number, partial(gateway.signal, name))
+    if hasattr(signal, "SIGHUP"):
+        # A terminal that closes takes its programs with it; a daemon has none, and is told to reload.
+        ends = _has_terminal()
+        _on_signal(loop, signal.SIGHUP, partial(gateway.signal, "SIGHUP") if ends else gateway.reload)
+    await gateway.run(changes)
+    return 0
+
+
+def _has_terminal() -> bool:
+    """Whether a terminal controls this process."""
+    try:
+        os.close(os.open("/dev/tty", os.O_RDONLY | os.O_NOCTTY))
+    except OSError:
+        return False
+    return True
+
+
+def _on_signal(loop: asyncio.AbstractEventLoop, number: signal.Signals, act: Callable[[], None]) -> None:
+    try:
+        loop.add_signal_handler(number, act)
+    except NotImplementedError:
+        # Windows: a handler of the process, which may run in the middle of anything.
+        signal.signal(number, lambda _number, _frame: loop.call_soon_threadsafe(act))
+
+
+def _on_lifeline_lost(loop: asyncio.AbstractEventLoop, act: Callable[[], None]) -> None:
+    with suppress(RuntimeError):  # the loop has ended already
+        loop.call_soon_threadsafe(act)
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    """uvloop's event loop where it exists; None for asyncio's own."""
+    try:
+        factory: Callable[[], asyncio.AbstractEventLoop] = importlib.import_module("uvloop").new_event_loop
+    except ImportError:
+        return None
+    return factory
+
+
+def keep_standard_descriptors() -> None:
+    """Put the null device where a standard stream is closed, so that no socket gets its number.
+
+    libuv ends the process where it has to close one of these numbers.
+    """
+    while (descriptor := os.open(os.devnull, os.O_RDWR)) < 3:
+        pass
+    os.close(descriptor)
+
+
+def _raise_file_limit() -> None:
+    """Use all the file descriptors that the system grants: a tunnel takes two."""
+    try:
+        resource = importlib.import_module("resource")
+    except ImportError:
+        return  # Windows has no such limit
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    except (ValueError, OSError):
+        # macOS says "unlimited" and means less; what was granted stays.
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def _keep_read_buffers() -> None:
+    """Teach malloc to keep blocks as large as asyncio's read buffer.
+
+    On its own loop, asyncio reads into a new 256 KiB buffer each time, which malloc would map and unmap
+    for each message until it has once freed something larger.
+    """
+    bytearray(2 * 1024 * 1024)

@@ -1,0 +1,208 @@
+"""All workers of a gateway: each kept running, all told the same.
+
+Rules
+    * A worker that ends unasked gets a successor on the same sockets, with the config that holds then.
+    * Where one worker after the other ends early, `_TRIES` times running, the crew gives up.
+    * No worker stays behind: one that does not end in time is killed, and one whose parent has gone ends by
+      its lifeline.
+"""
+
+import asyncio
+import os
+import pickle
+from collections.abc import Iterable
+from contextlib import suppress
+from typing import Final
+
+from gateway.config import Config
+from gateway.proxy.listen import ServeError
+from gateway.workers.addresses import Bound, share_of
+from gateway.workers.channel import Serve, Serving
+from gateway.workers.merge import Merge
+from gateway.workers.process import Command, WorkerProcess, words
+
+_TRIES: Final = 3
+"""How often running a worker may end early."""
+
+_EARLY: Final = 2.0
+"""Seconds of serving up to which an end is early."""
+
+_BREATH: Final = 1.0
+"""Seconds to wait where the system has no room for another process."""
+
+_ANSWER: Final = 30.0
+"""Seconds that all workers have to serve a config, and one more for each of them."""
+
+_COUNT: Final = 1.0
+"""Seconds that all workers have to say how many WebSockets are open."""
+
+GRACE: Final = 5.0
+"""Seconds behind its time after which a worker is killed."""
+
+
+class GiveUpError(ServeError):
+    """Workers do not get going."""
+
+
+class Crew:
+    """So many workers.  Belongs to the loop's thread."""
+
+    def __init__(self, workers: int, command: Command, merge: Merge) -> None:
+        """`command` starts a worker, `merge` takes its lines."""
+        self.size: Final = workers
+        self._command = command
+        self._merge = merge
+        self._log = merge.log
+        self._workers: dict[int, WorkerProcess] = {}
+        """The last one in each place, by their numbers, from 1."""
+        self._generation = 0
+        self._config: Config | None = None
+        self._bound: tuple[Bound, ...] = ()
+        self._stopping = asyncio.Event()
+        self._ending: list[WorkerProcess] = []
+        """Those that a stop has found running."""
+        self._lifeline: list[int] = list(os.pipe())
+        """The end that the workers read, and the one that closes with this process at the latest."""
+        self._news = asyncio.Event()
+        """Whether a worker has said something, or ended."""
+
+    async def keep(self) -> None:
+        """Start the workers, and others in the place of those that end, until a stop has ended them all.
+
+        Raises GiveUpError.
+        """
+        keeping = [
+            asyncio.create_task(self._keep_one(number), name=f"worker {number}")
+            for number in range(1, self.size + 1)
+        ]
+        try:
+            await asyncio.gather(*keeping)
+        finally:
+            for task in keeping:
+                task.cancel()
+            await asyncio.gather(*keeping, return_exceptions=True)
+
+    async def serve(self, config: Config, bound: Iterable[Bound]) -> tuple[tuple[str, str], ...]:
+        """Let all serve `config` on the addresses that are `bound`: addresses and urls of what is new.
+
+        Raises ServeError where one of them does not, which the others do all the same.
+        """
+        self._generation += 1
+        self._config, self._bound = config, tuple(bound)
+        for number, worker in self._workers.items():
+            self._send(number, worker)
+        limit = _ANSWER + self.size
+        try:
+            async with asyncio.timeout(limit):
+                while len(told := self._answers()) < self.size:
+                    await self._heard()
+        except TimeoutError:
+            raise ServeError(f"not all workers have answered within {limit:g} s") from None
+        if problems := [f"{name}: {problem}" for name, each in told for problem in each.problems]:
+            raise ServeError("; ".join(problems))
+        # A successor has started them all; what is new, the others have started as well.
+        first, *others = (each.listening for _, each in told)
+        return tuple(address for address in first if all(address in each for each in others))
+
+    async def stop(self, name: str) -> int:
+        """Let all stop: how many WebSockets they had open.  `name` is the signal's."""
+        self._stopping.set()
+        self.signal(name)
+        self._ending = self._running()
+        with suppress(TimeoutError):  # nobody knows the count of a worker that hangs
+            async with asyncio.timeout(_COUNT):
+                while any(each.open is None and each.status is None for each in self._ending):
+                    await self._heard()
+        return sum(each.open or 0 for each in self._ending)
+
+    def signal(self, name: str) -> None:
+        """Pass a signal on to all; the second one ends them at once."""
+        if name == "lifeline":
+            self._cut_lifeline()
+        else:
+            for worker in self._running():
+                worker.stop(name)
+
+    async def ended(self) -> None:
+        """Wait for the end of all, and tell of those that did not end by themselves."""
+        while self._running():
+            await self._heard()
+        for worker in self._ending:
+            if worker.status and not worker.killed:
+                self._log.error(f"{worker.name} {words(worker.status)} while it stopped")
+
+    def kill(self, why: str) -> None:
+        """End all that are left the hard way."""
+        for worker in self._running():
+            if not worker.killed:
+                worker.kill()
+                self._log.error(f"{worker.name} {why}, and was killed")
+
+    async def close(self) -> None:
+        """Leave none behind."""
+        self._stopping.set()
+        self._cut_lifeline()
+        self.kill("was still there at the end")
+        with suppress(TimeoutError):
+            async with asyncio.timeout(GRACE):
+                while self._running():
+                    await self._heard()
+
+    def _running(self) -> list[WorkerProcess]:
+        return [each for each in self._workers.values() if each.status is None]
+
+    def _answers(self) -> list[tuple[str, Serving]]:
+        """What those say that serve what is to be served, each with its name."""
+        return [
+            (each.name, each.serving)
+            for each in self._running()
+            if each.serving is not None and each.serving.generation == self._generation
+        ]
+
+    def _send(self, number: int, worker: WorkerProcess) -> None:
+        """Tell a worker what to serve."""
+        assert self._config is not None
+        sockets = {each.site.server.label: each.of(number) for each in self._bound}
+        message = Serve(
+            generation=self._generation,
+            config=pickle.dumps(share_of(self._config, number, self.size)),
+            sockets={label: len(those) for label, those in sockets.items()},
+        )
+        worker.post(message, [sock for those in sockets.values() for sock in those])
+
+    async def _heard(self) -> None:
+        """Wait for a worker to say something, or to end."""
+        self._news.clear()
+        await self._news.wait()
+
+    def _cut_lifeline(self) -> None:
+        while self._lifeline:
+            os.close(self._lifeline.pop())
+
+    async def _keep_one(self, number: int) -> None:
+        """One worker after the other in the same place."""
+        early = 0
+        while not self._stopping.is_set():
+            how, well = await self._one_life(number)
+            if self._stopping.is_set():
+                return
+            early = 0 if well else early + 1
+            if early == _TRIES:
+                error = GiveUpError(f"{how}, the third time running that it does not get going")
+                self._log.error(str(error))
+                raise error
+            self._log.error(f"{how}; another one takes its place")
+
+    async def _one_life(self, number: int) -> tuple[str, bool]:
+        """Start a worker and wait for its end: how it ended, and whether it had got going."""
+        try:
+            worker = WorkerProcess(number, self._command, self._lifeline[0], self._merge, self._news.set)
+        except OSError as error:
+            await asyncio.sleep(_BREATH)
+            return f"worker {number} could not be started ({error.strerror or error})", False
+        self._workers[number] = worker
+        self._send(number, worker)
+        while worker.status is None:
+            await self._heard()
+        now, since = asyncio.get_running_loop().time(), worker.since
+        return f"{worker.name} {words(worker.status)}", since is not None and now - since > _EARLY

@@ -1,0 +1,196 @@
+"""The worker's own side: a gateway whose sockets and config come from its parent.
+
+Rules
+    * It starts, changes and stops when its parent says so, and ends soon after its parent (`lifeline`).
+      Signals are for the parent, which has more to do at one than to pass it on.
+    * What concerns the gateway as a whole (`listening`, `reload`, `stopping`) it says to its parent alone.
+"""
+
+import asyncio
+import pickle
+import socket
+import threading
+from collections import deque
+from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
+from functools import partial
+
+from gateway import lifeline
+from gateway.config import Config
+from gateway.headers import Secrets
+from gateway.loading import Loaded, Loading, Site, sites_of
+from gateway.proxy.listen import Binder, Key, key_of
+from gateway.proxy.log import FLUSH, EventLog, Frames
+from gateway.proxy.server import Gateway
+from gateway.workers.channel import Ending, Message, Serve, Serving, Stop, receive, send
+
+
+class Given(Binder):
+    """The sockets that the parent has sent."""
+
+    def __init__(self) -> None:
+        self._waiting: dict[Key, list[socket.socket]] = {}
+        self._used: set[Key] = set()
+
+    def give(self, sockets: dict[Key, list[socket.socket]]) -> None:
+        """Have these from now on; those for an address that is in use are closed, like all copies."""
+        for each in self._waiting.values():
+            _close(each)
+        self._waiting = {}
+        for key, each in sockets.items():
+            if key in self._used:
+                _close(each)
+            else:
+                self._waiting[key] = each
+
+    async def bind(self, site: Site) -> list[socket.socket]:
+        """Those for the address of `site`, which the parent has bound."""
+        self._used.add(key_of(site))
+        return self._waiting.pop(key_of(site))
+
+    def close(self, sockets: list[socket.socket], site: Site) -> None:
+        """Close them; the address is the parent's to give up."""
+        self._used.discard(key_of(site))
+        _close(sockets)
+
+
+class WorkerLog(EventLog):
+    """A log of JSON lines, without what is said to the parent alone."""
+
+    def __init__(
+        self, channel: socket.socket, output: int | None, frames: Frames, *, preview: int, frame_rate: int
+    ) -> None:
+        super().__init__(output, frames, preview=preview, frame_rate=frame_rate, form="json")
+        self._channel = channel
+        self._started: list[tuple[str, str]] = []
+        self.generation = 0
+        """What is being served, or about to be."""
+
+    def listening(self, addr: str, url: str) -> None:
+        """Remember it, for `serving`."""
+        self._started.append((addr, url))
+
+    def reloaded(self, *, ok: bool, changes: tuple[str, ...] = (), problems: tuple[str, ...] = ()) -> None:
+        """Say whether a further config is served; what has changed, the parent knows."""
+        del changes
+        self.serving(() if ok else problems)
+
+    def serving(self, problems: tuple[str, ...] = ()) -> None:
+        """Say that a generation is served, or why not."""
+        started, self._started = tuple(self._started), []
+        self._say(Serving(generation=self.generation, listening=started, problems=problems))
+
+    def stopping(self, signal: str, tunnels: int) -> None:
+        """Say how many WebSockets there were."""
+        del signal
+        self._say(Ending(open=tunnels))
+
+    def _say(self, message: Message) -> None:
+        with suppress(OSError):  # the parent has gone, which the lifeline tells
+            send(self._channel, message)
+
+
+class Worker:
+    """One worker.  Belongs to the loop's thread, but for `_load` and `_listen`."""
+
+    def __init__(self, channel: socket.socket, log: WorkerLog, secrets: Secrets) -> None:
+        self._channel = channel
+        self._log = log
+        self._secrets = secrets
+        self._given = Given()
+        self._gateway: Gateway | None = None
+        self._signals: list[str] = []
+        """Those that came before there was a gateway."""
+        self._wanted: deque[tuple[Serve, list[socket.socket]]] = deque()
+        """What the parent wants to be served, until it is loaded."""
+        self._serve: Serve | None = None
+        """What has been loaded last."""
+        self._news = asyncio.Event()
+        """Whether the parent has said something."""
+
+    async def run(self) -> int:
+        """Serve until the parent says stop: the exit status.  Raises LifelineError."""
+        loop = asyncio.get_running_loop()
+        lifeline.watch(lambda: _call(loop, partial(self._stop, "lifeline")))
+        threading.Thread(target=self._listen, args=[loop], name="parent", daemon=True).start()
+        try:
+            while not self._wanted and not self._signals:
+                await self._heard()
+            if self._signals:
+                return 0
+            loading = await asyncio.to_thread(self._load)
+            if loading.loaded is None:
+                for each in loading.problems:
+                    self._log.error(str(each))
+                return 1
+            self._gateway = Gateway(loading.loaded, self._log, self._secrets, self._load, self._given)
+            for name in self._signals:
+                self._gateway.signal(name)
+            await self._gateway.run(self._changes())
+            return 0
+        finally:
+            await self._log.close(FLUSH)
+
+    async def _changes(self) -> AsyncIterator[None]:
+        """Yield whenever the parent wants something else to be served."""
+        # The gateway asks for changes as soon as it serves what it has begun with.
+        self._log.serving()
+        while True:
+            if self._wanted:
+                yield
+            await self._heard()
+
+    async def _heard(self) -> None:
+        await self._news.wait()
+        self._news.clear()
+
+    def _load(self) -> Loading:
+        """What the parent wants to be served.  In a thread, while the gateway waits for it."""
+        sockets: list[socket.socket] = []
+        while self._wanted:
+            _close(sockets)
+            self._serve, sockets = self._wanted.popleft()
+        assert self._serve is not None
+        config: Config = pickle.loads(self._serve.config)  # noqa: S301 - by the parent, who started this process
+        sites, problems = sites_of(config)
+        mine = tuple(site for site in sites if site.server.label in self._serve.sockets)
+        given: dict[Key, list[socket.socket]] = {}
+        for site in mine:
+            count = self._serve.sockets[site.server.label]
+            if sockets:  # none where the same is loaded once more
+                given[key_of(site)], sockets = sockets[:count], sockets[count:]
+        self._given.give(given)
+        self._log.generation = self._serve.generation
+        errors = tuple(each for each in problems if each.severity == "error")
+        loaded = None if errors else Loaded(config=config, sites=mine)
+        return Loading(loaded=loaded, problems=errors, files=(), sources={})
+
+    def _listen(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Hear what the parent says.  A thread of its own."""
+        with suppress(OSError):
+            while (received := receive(self._channel)) is not None:
+                _call(loop, partial(self._take, *received))
+
+    def _take(self, message: Message, sockets: list[socket.socket]) -> None:
+        if isinstance(message, Serve):
+            self._wanted.append((message, sockets))
+            self._news.set()
+        elif isinstance(message, Stop):
+            self._stop(message.signal)
+
+    def _stop(self, name: str) -> None:
+        if self._gateway is None:
+            self._signals.append(name)
+            self._news.set()
+        else:
+            self._gateway.signal(name)
+
+
+def _call(loop: asyncio.AbstractEventLoop, act: Callable[[], None]) -> None:
+    with suppress(RuntimeError):  # the loop has ended already
+        loop.call_soon_threadsafe(act)
+
+
+def _close(sockets: list[socket.socket]) -> None:
+    while sockets:
+        sockets.pop().close()
