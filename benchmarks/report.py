@@ -1,0 +1,169 @@
+"""Results → Markdown: the table for the README, and the details of each scenario.  Pure.
+
+Where nginx was measured as well, a cell of the table is a ratio to nginx; where it was not, absolute figures
+stand there, and the table says so.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Final
+
+from benchmarks.figures import METRICS, Figure
+from benchmarks.peers import DIRECT, LOGS, PROXIES, REFERENCE
+from benchmarks.results import Result, Row
+from benchmarks.scenarios import Kind, Scenario, Target
+
+TITLES: Final = {DIRECT: "no proxy", **{peer.name: peer.title for peer in (*PROXIES, *LOGS)}}
+OURS: Final = "aileron"
+"""The peer whose column is set in bold."""
+
+HEADLINES: Final[Mapping[Kind, str]] = {
+    "traffic": "cpu_us",
+    "memory": "connection_kib",
+    "start": "memory_mib",
+}
+"""The metric that stands for a kind of scenario."""
+HIDDEN: Final = ("errors",)
+"""Metrics that are told in words, where there is something to tell."""
+SATURATED: Final = 90.0
+"""Per cent of its core that the load generator and the echo server may take before a rate is theirs."""
+DISTURBED: Final = 3.0
+"""Per cent of a core that the idle peers together may take before they are in the way."""
+
+
+def title(name: str) -> str:
+    """What people call the peer `name`."""
+    return TITLES.get(name, name)
+
+
+def table(scenarios: Sequence[Scenario], results: Mapping[str, Result]) -> str:
+    """The main table: CPU a message (memory a connection for idle ones), a row a load, a column a peer."""
+    shown = [each for each in scenarios if each.name in results and each.peers is PROXIES and not each.grows]
+    shown = [each for each in shown if each.kind != "start"]
+    rows = [(HEADLINES[each.kind], row) for each in shown for row in results[each.name].rows]
+    names = [peer.name for peer in PROXIES if any(peer.name in row.figures for _, row in rows)]
+    if not names:
+        return "Nothing has been measured.\n"
+    lines = _head(["", *map(title, names)])
+    for metric, row in rows:
+        cells = [_bold(name, _ratio(row, name, metric)) for name in names]
+        lines.append(_line([row.label, *cells]))
+    if REFERENCE not in names:
+        lines += ["", f"{title(REFERENCE)} was not measured: these are absolute figures."]
+    return "\n".join(lines) + "\n"
+
+
+def tools(scenarios: Sequence[Scenario], results: Mapping[str, Result]) -> str:
+    """What the load generator and the echo server cost, beside the cheapest proxy of each load."""
+    lines = _head(
+        ["", "load and echo, CPU a message", "the cheapest proxy", "messages a second", "without a proxy"]
+    )
+    rows = [row for each in scenarios if each.kind == "traffic" for row in _rows(results, each)]
+    for row in rows:
+        proxies = {name: each for name, each in row.figures.items() if "cpu_us" in each}
+        if not proxies or DIRECT not in row.figures:
+            continue
+        name = min(proxies, key=lambda name: proxies[name]["cpu_us"].median)
+        cost, rate = proxies[name]["cpu_us"], proxies[name]["rate"]
+        lines.append(
+            _line(
+                [
+                    row.label,
+                    _value("tools_us", row.figures[DIRECT]["tools_us"]),
+                    f"{_value('cpu_us', cost)} ({title(name)})",
+                    _value("rate", rate),
+                    _value("rate", row.figures[DIRECT]["rate"]),
+                ]
+            )
+        )
+    return "\n".join(lines) + "\n"
+
+
+def details(scenario: Scenario, result: Result) -> str:
+    """All that a scenario brought: median, and in brackets the ratio to nginx with its quartiles."""
+    machine = result.machine
+    lines = [
+        f"## {scenario.name}: {scenario.title}",
+        "",
+        f"{result.date}, {machine.cpu}, {machine.cores} cores, {machine.kernel}, Python {machine.python}; "
+        f"{result.rounds} rounds of {result.seconds:g} s.  "
+        + "; ".join(f"{title(name)} {version}" for name, version in result.versions.items()),
+    ]
+    for row in result.rows:
+        metrics = [name for name in METRICS if any(name in each for each in row.figures.values())]
+        shown = [name for name in metrics if name not in HIDDEN]
+        lines += ["", f"### {row.label}", "", *_head(["", *(METRICS[name].title for name in shown)])]
+        for name, figures in row.figures.items():
+            cells = [_full(metric, figures[metric]) if metric in figures else "" for metric in shown]
+            lines.append(_line([title(name), *cells]))
+        lines += [line for remark in _remarks(scenario, row) for line in ("", remark)]
+    lines += [
+        line for name, why in result.skipped.items() for line in ("", f"{title(name)} is skipped: {why}.")
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _remarks(scenario: Scenario, row: Row) -> Iterator[str]:
+    """What a reader of the figures should know."""
+    for name, why in row.skipped.items():
+        yield f"{title(name)} is left out: {why}."
+    for name, figures in row.figures.items():
+        if "errors" in figures and figures["errors"].high:
+            yield f"{title(name)}: {figures['errors'].median:.0f} errors in a round."
+        if name != DIRECT and "tools_busy" in figures and figures["tools_busy"].median > SATURATED:
+            yield (
+                f"{title(name)}: the core of the load generator and the echo server was at its limit; the rate "
+                "and the latency are theirs, the CPU a message is the proxy's."
+            )
+        if "others_busy" in figures and figures["others_busy"].median > DISTURBED:
+            yield f"{title(name)}: the peers that should have been idle were not."
+    if (target := scenario.target) is not None:
+        pair = [row.figures.get(name, {}).get(target.metric) for name in (target.peer, target.against)]
+        if None not in pair:
+            yield _verdict(target, *pair)
+
+
+def _verdict(target: Target, ours: Figure, theirs: Figure) -> str:
+    """Whether a target is met."""
+    factor = ours.median / theirs.median
+    return (
+        f"Target: {METRICS[target.metric].title} of {title(target.peer)} at most {target.factor:g} times that of "
+        f"{title(target.against)}; it is {factor:.2f} times: {'met' if factor <= target.factor else 'missed'}."
+    )
+
+
+def _rows(results: Mapping[str, Result], scenario: Scenario) -> Sequence[Row]:
+    return results[scenario.name].rows if scenario.name in results else ()
+
+
+def _ratio(row: Row, name: str, metric: str) -> str:
+    """A cell of the main table: the ratio to nginx; nginx itself, or a peer without it, in full."""
+    figure = row.figures.get(name, {}).get(metric)
+    if figure is None:
+        return "–"
+    return _value(metric, figure) if figure.ratio is None or name == REFERENCE else f"{figure.ratio:.2f}"
+
+
+def _full(metric: str, figure: Figure) -> str:
+    """A cell of the details."""
+    if figure.ratio is None or figure.ratio_low is None or figure.ratio_high is None:
+        return _value(metric, figure)
+    return f"{_value(metric, figure)} ({figure.ratio:.2f}; {figure.ratio_low:.2f}–{figure.ratio_high:.2f})"
+
+
+def _value(metric: str, figure: Figure) -> str:
+    """The median with its unit."""
+    known = METRICS[metric]
+    return f"{figure.median:,.{known.digits}f} {known.unit}".strip()
+
+
+def _bold(name: str, text: str) -> str:
+    return f"**{text}**" if name == OURS else text
+
+
+def _head(cells: Sequence[str]) -> list[str]:
+    """The first two lines of a table: names on the left, figures on the right."""
+    return [_line(cells), f"| --- |{' ---: |' * (len(cells) - 1)}"]
+
+
+def _line(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cells)} |"
