@@ -203,6 +203,12 @@ static size_t answer(int fd, const char *data, size_t size)
     return head.size;
 }
 
+/* The first byte of the frame that answers this one. A pong is not answered at all. */
+static uint8_t answer_to(const struct frames *frames)
+{
+    return opcode_of(frames) == PING ? frames->first ^ PING ^ PONG : frames->first;
+}
+
 /* Puts the answer to these bytes of frames in the output. False: they break the protocol. */
 static bool answer_frames(struct conn *conn, const uint8_t *at, const uint8_t *stop)
 {
@@ -214,15 +220,11 @@ static bool answer_frames(struct conn *conn, const uint8_t *at, const uint8_t *s
                 break;
             if (!frames->masked || frames->length >> 63)
                 return false;
-            if (opcode_of(frames) == PING)
-                frames->first ^= PING ^ PONG;
-            else if (opcode_of(frames) == PONG)
-                frames->first = 0;
-            if (frames->first)
-                out += write_head(out, frames->first, frames->length, NULL);
+            if (opcode_of(frames) != PONG)
+                out += write_head(out, answer_to(frames), frames->length, NULL);
         }
         size_t size = (size_t)(stop - at) < frames->left ? (size_t)(stop - at) : frames->left;
-        if (frames->first) {
+        if (opcode_of(frames) != PONG) {
             copy_masked(out, at, size, frames->mask, frames->length - frames->left);
             out += size;
         }
@@ -241,6 +243,9 @@ static void serve(int fd, size_t size)
 {
     struct conn *conn = &conns[fd];
     size_t done = 0;
+    free(conn->request);
+    conn->request = NULL;
+    conn->request_size = 0;
     while (!conn->websocket && !conn->stuck) {
         size_t head = answer(fd, input + done, size - done);
         done += head;
@@ -256,8 +261,6 @@ static void serve(int fd, size_t size)
             end(fd);
         return;
     }
-    free(conn->request);
-    conn->request = NULL;
     conn->request_size = size - done;
     if (conn->request_size > REQUEST_SIZE) {
         end(fd);
