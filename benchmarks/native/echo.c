@@ -75,6 +75,7 @@ static void end(int fd)
     free(conn->request);
     free(conn->unsent);
     *conn = (struct conn){0};
+    output_size = 0; /* what was composed for it is not for the next one */
     close(fd);
 }
 
