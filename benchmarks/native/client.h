@@ -27,7 +27,7 @@ struct conn {
     bool was_open;       /* at least once */
     uint32_t watched;    /* epoll events */
     struct conn *next;   /* in a queue of those to be opened */
-    uint64_t since;      /* when the round trip began, ns; while opening: when connect was called */
+    uint64_t since;      /* when the round trip began, or the opening, or the wait for the end, ns */
     const uint8_t *out;  /* what is still to be sent */
     size_t out_size;
     char *kept;          /* of a head that is not complete */

@@ -2,8 +2,8 @@
  * load MODE --port P: the downstream of the benchmark. --help tells the modes and options.
  *
  * A run is opened (each connection has been open once, or none has been opened for ten seconds), warms up, is
- * measured, and ends. Messages, latencies and CPU are those of the measured window; errors and reconnects are
- * counted from the first connection that opens, because what goes wrong earlier makes the figures as doubtful.
+ * measured, and ends. Everything is counted in the measured window, except errors: they are counted from the first
+ * connection that opens, because what goes wrong in the warm-up makes the figures as doubtful.
  */
 #define _GNU_SOURCE
 
@@ -85,12 +85,14 @@ static void start_measuring(uint64_t now)
     run.began = now;
     run.until = now + (uint64_t)(plan.seconds * 1e9);
     run.cpu = cpu_seconds();
+    fare.reconnects = 0;
     tally.measuring = true;
 }
 
 static void stop_measuring(uint64_t now)
 {
     const struct histogram *latencies = &tally.latencies;
+    fare.errors += count_stalled(now);
     printf("{\"event\":\"end\",\"messages\":%" PRIu64 ",\"seconds\":%.6f,\"p50_us\":%.1f,\"p99_us\":%.1f,"
            "\"p999_us\":%.1f,\"max_us\":%.1f,\"cpu_seconds\":%.6f,\"errors\":%" PRIu64 ",\"reconnects\":%" PRIu64 "}\n",
            tally.messages, (now - run.began) / 1e9, percentile(latencies, 0.5), percentile(latencies, 0.99),
@@ -231,6 +233,7 @@ int main(int count, char **arguments)
     if (!strcmp(plan.mode->name, "idle"))
         watch_for_the_end();
     drive();
+    say_goodbye();
     if (run.phase == HOLDING && fare.errors)
         die("%" PRIu64 " connections were lost: %s", fare.errors, fare.reason);
     return 0;

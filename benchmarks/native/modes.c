@@ -76,6 +76,7 @@ static void on_handshake_close(struct conn *conn)
         return;
     }
     conn->closed = true;
+    conn->since = now_ns();
     shutdown(conn->fd, SHUT_WR);
 }
 
@@ -177,4 +178,21 @@ void make_batch(void)
     }
     write_head(close_frame, FIN | CLOSE, 2, mask);
     copy_masked(close_frame + 6, (const uint8_t[]){1000 >> 8, 1000 & 255}, 2, mask, 0);
+}
+
+uint64_t count_stalled(uint64_t now)
+{
+    uint64_t stalled = 0;
+    for (unsigned i = 0; i < plan.connections; i++)
+        stalled += conns[i].closed && now > conns[i].since + 1000000000;
+    return stalled;
+}
+
+void say_goodbye(void)
+{
+    for (unsigned i = 0; i < plan.connections; i++) {
+        struct conn *conn = &conns[i];
+        if (plan.mode->websocket && conn->fd >= 0 && !conn->opening && !conn->closed && !conn->out_size)
+            send_all(conn, close_frame, sizeof close_frame);
+    }
 }

@@ -18,4 +18,10 @@ const struct mode *mode_named(const char *name);
 /* Makes the frames of one write, as the plan has them. */
 void make_batch(void);
 
+/* Handshakes whose Close was answered more than a second ago, by a peer that does not end the connection. */
+uint64_t count_stalled(uint64_t now);
+
+/* Sends a Close to whom it can be sent at once: a peer takes the end without one for an accident. */
+void say_goodbye(void);
+
 #endif
