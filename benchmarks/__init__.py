@@ -7,7 +7,8 @@ From the outside in; what is pure touches neither files nor processes:
     peers      who is measured: whether it is here, which version, how it is started
     measure    rounds: each peer in turn, the order rotated
     fleet      the echo server and the peers of a scenario, running
-    tools      the load generator and the echo server, built and run
+    tools      the load generator and the echo server, run and listened to
+    native     both built, where their sources are newer
     processes  a process and its descendants: start, processor time, memory, stop
     figures    pure: samples → medians, quartiles, ratios within a round
     results    what is written to results/, and read from there

@@ -7,9 +7,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final, TypeVar
 
-from benchmarks import plot, report, results, tools
+from benchmarks import native, plot, report, results
 from benchmarks.measure import Plan, measure
-from benchmarks.peers import LOGS, PROXIES
+from benchmarks.peers import BUILD, LOGS, PROXIES
 from benchmarks.processes import raise_file_limit
 from benchmarks.scenarios import SCENARIOS
 
@@ -17,8 +17,6 @@ NAMES: Final = {
     "scenario": [scenario.name for scenario in SCENARIOS],
     "peer": [*dict.fromkeys(peer.name for peer in (*PROXIES, *LOGS))],
 }
-FILES: Final = 65_536
-"""Open files that 10,000 connections are sure to get by with: a proxy has two for each."""
 
 Number = TypeVar("Number", int, float)
 
@@ -34,7 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if not options.report:
             _measure(options)
         _report(options.results)
-    except tools.ToolError as error:
+    except native.BuildError as error:
         print(f"benchmarks: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
@@ -114,8 +112,8 @@ def _positive(number: Callable[[str], Number]) -> Callable[[str], Number]:
 
 def _measure(options: argparse.Namespace) -> None:
     """Measure what is asked for; each scenario's results are written as soon as they are there."""
-    tools.build()
-    raise_file_limit(FILES)
+    native.build(BUILD)
+    raise_file_limit()
     plan = Plan(rounds=options.rounds, seconds=options.seconds, warmup=0.5, tell=_tell)
     for scenario in SCENARIOS:
         if options.only and scenario.name not in options.only:

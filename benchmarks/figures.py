@@ -20,27 +20,25 @@ class Metric:
 
     title: str
     unit: str
-    digits: int = 1
-    """Behind the decimal point."""
 
 
 METRICS: Final[Mapping[str, Metric]] = MappingProxyType(
     {
         "cpu_us": Metric(title="CPU a message", unit="µs"),
-        "rate": Metric(title="messages a second", unit="", digits=0),
-        "p50_us": Metric(title="p50", unit="µs", digits=0),
-        "p99_us": Metric(title="p99", unit="µs", digits=0),
-        "p999_us": Metric(title="p99.9", unit="µs", digits=0),
-        "busy": Metric(title="proxy's cores", unit="%", digits=0),
+        "rate": Metric(title="messages a second", unit=""),
+        "p50_us": Metric(title="p50", unit="µs"),
+        "p99_us": Metric(title="p99", unit="µs"),
+        "p999_us": Metric(title="p99.9", unit="µs"),
+        "busy": Metric(title="proxy's cores", unit="%"),
         "tools_us": Metric(title="load and echo, CPU a message", unit="µs"),
-        "tools_busy": Metric(title="load and echo's core", unit="%", digits=0),
+        "tools_busy": Metric(title="load and echo's core", unit="%"),
         "others_busy": Metric(title="CPU of the idle peers", unit="%"),
-        "errors": Metric(title="errors", unit="", digits=0),
+        "errors": Metric(title="errors", unit=""),
         "connection_kib": Metric(title="memory a connection", unit="KiB"),
         "memory_mib": Metric(title="memory in all", unit="MiB"),
-        "start_ms": Metric(title="until it answers", unit="ms", digits=0),
-        "start_cpu_ms": Metric(title="CPU until then", unit="ms", digits=0),
-        "idle_ms": Metric(title="CPU of a second of doing nothing", unit="ms", digits=2),
+        "start_ms": Metric(title="until it answers", unit="ms"),
+        "start_cpu_ms": Metric(title="CPU until then", unit="ms"),
+        "idle_ms": Metric(title="CPU of a second of doing nothing", unit="ms"),
     }
 )
 

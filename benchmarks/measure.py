@@ -29,6 +29,8 @@ from benchmarks.tools import End, Generator, LoadError, Open, Start
 
 SETTLING: Final = 0.5
 """Seconds after which what idle connections have taken is read."""
+SLOW: Final = 8.0
+"""Seconds that are measured of a peer that has got nothing through in the usual time."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,18 +109,26 @@ def _traffic(scenario: Scenario, peers: Sequence[Peer], plan: Plan) -> Iterator[
 
 def _loaded(running: Fleet, name: str, load: Load, plan: Plan) -> Sample:
     """What `load` costs the peer `name`.  Raises LoadError."""
-    seconds = max(plan.seconds, load.least)
+    for seconds in (max(plan.seconds, load.least), SLOW):
+        end, used = _window(running, name, load, plan.warmup, seconds)
+        if end.messages:
+            return _sample(name, end, used)
+    raise LoadError(f"nothing came through within {SLOW:g} s, with {end.errors} errors")
+
+
+def _window(
+    running: Fleet, name: str, load: Load, warmup: float, seconds: float
+) -> tuple[End, dict[str, float]]:
+    """What the generator has measured, and the processor time that all used meanwhile.  Raises LoadError."""
     with Generator(
-        load, running.ports[name], warmup=plan.warmup, seconds=seconds, cores=running.tool_cores
+        load, running.ports[name], warmup=warmup, seconds=seconds, cores=running.tool_cores
     ) as generator:
         generator.wait_for(Start)
         before = running.cpu(name)
         end = generator.wait_for(End)
         used = {who: seconds - before[who] for who, seconds in running.cpu(name).items()}
         generator.finish()
-    if not end.messages:
-        raise LoadError(f"nothing came through, with {end.errors} errors")
-    return _sample(name, end, used)
+    return end, used
 
 
 def _sample(name: str, end: End, used: dict[str, float]) -> Sample:

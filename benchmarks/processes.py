@@ -221,10 +221,7 @@ def serves(port: int) -> bool:
         connection.close()
 
 
-def raise_file_limit(wanted: int) -> None:
-    """Let this process and those that it starts have `wanted` open files, or as many as the system grants."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    try:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, wanted), max(hard, wanted)))
-    except (ValueError, PermissionError):  # beyond the hard limit, which only root may raise
-        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+def raise_file_limit() -> None:
+    """Let this process, and all that it starts, have as many open files as the system grants."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

@@ -4,6 +4,7 @@ Where nginx was measured as well, a cell of the table is a ratio to nginx; where
 stand there, and the table says so.
 """
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
@@ -111,24 +112,30 @@ def _remarks(scenario: Scenario, row: Row) -> Iterator[str]:
             yield f"{title(name)}: {figures['errors'].median:.0f} errors in a round."
         if name != DIRECT and "tools_busy" in figures and figures["tools_busy"].median > SATURATED:
             yield (
-                f"{title(name)}: the core of the load generator and the echo server was at its limit; the rate "
-                "and the latency are theirs, the CPU a message is the proxy's."
+                f"{title(name)}: the core of the load generator and the echo server was at its limit; rate and "
+                "latency are theirs, CPU a message is the proxy's."
             )
         if "others_busy" in figures and figures["others_busy"].median > DISTURBED:
             yield f"{title(name)}: the peers that should have been idle were not."
     if (target := scenario.target) is not None:
-        pair = [row.figures.get(name, {}).get(target.metric) for name in (target.peer, target.against)]
-        if None not in pair:
-            yield _verdict(target, *pair)
+        ours, theirs = (
+            row.figures.get(name, {}).get(target.metric) for name in (target.peer, target.against)
+        )
+        if ours is not None and theirs is not None:
+            yield _verdict(target, ours, theirs)
 
 
 def _verdict(target: Target, ours: Figure, theirs: Figure) -> str:
     """Whether a target is met."""
     factor = ours.median / theirs.median
     return (
-        f"Target: {METRICS[target.metric].title} of {title(target.peer)} at most {target.factor:g} times that of "
-        f"{title(target.against)}; it is {factor:.2f} times: {'met' if factor <= target.factor else 'missed'}."
+        f"Target: {METRICS[target.metric].title} of {title(target.peer)} is at most {target.factor:g} times that "
+        f"of {title(target.against)}; it is {factor:.2f} times, {_met(factor <= target.factor)}."
     )
+
+
+def _met(met: bool) -> str:
+    return "which meets it" if met else "which misses it"
 
 
 def _rows(results: Mapping[str, Result], scenario: Scenario) -> Sequence[Row]:
@@ -139,21 +146,27 @@ def _ratio(row: Row, name: str, metric: str) -> str:
     """A cell of the main table: the ratio to nginx; nginx itself, or a peer without it, in full."""
     figure = row.figures.get(name, {}).get(metric)
     if figure is None:
-        return "–"
-    return _value(metric, figure) if figure.ratio is None or name == REFERENCE else f"{figure.ratio:.2f}"
+        return ""
+    return _value(metric, figure) if figure.ratio is None or name == REFERENCE else _digits(figure.ratio)
 
 
 def _full(metric: str, figure: Figure) -> str:
     """A cell of the details."""
     if figure.ratio is None or figure.ratio_low is None or figure.ratio_high is None:
         return _value(metric, figure)
-    return f"{_value(metric, figure)} ({figure.ratio:.2f}; {figure.ratio_low:.2f}–{figure.ratio_high:.2f})"
+    ratio, low, high = map(_digits, (figure.ratio, figure.ratio_low, figure.ratio_high))
+    return f"{_value(metric, figure)} ({ratio}; {low} to {high})"
 
 
 def _value(metric: str, figure: Figure) -> str:
     """The median with its unit."""
-    known = METRICS[metric]
-    return f"{figure.median:,.{known.digits}f} {known.unit}".strip()
+    return f"{_digits(figure.median)} {METRICS[metric].unit}".strip()
+
+
+def _digits(value: float) -> str:
+    """Three digits that mean something, or all before the point."""
+    decimals = max(0, 2 - math.floor(math.log10(value))) if value else 0
+    return f"{value:,.{decimals}f}"
 
 
 def _bold(name: str, text: str) -> str:

@@ -1,11 +1,10 @@
-"""The load generator and the echo server: built by the C compiler, run, listened to.
+"""The load generator and the echo server: run, and listened to.
 
-They are the two ends of every measurement, written in C (benchmarks/native/) so that they cost less than any
-proxy does.
+They are the two ends of every measurement, written in C (native/, built by native.py) so that they cost less
+than any proxy does.
 """
 
 import select
-import shutil
 import subprocess
 from collections.abc import Collection
 from pathlib import Path
@@ -13,17 +12,12 @@ from typing import Final, Self, TypeVar
 
 import msgspec
 
-from benchmarks.peers import BUILD, HERE
+from benchmarks.peers import BUILD
 from benchmarks.processes import Process, on_cores
 from benchmarks.scenarios import Load
 
-NATIVE: Final = HERE / "native"
 PATIENCE: Final = 60.0
 """Seconds that the load generator may take beyond what it was told: to open its connections, most of all."""
-
-
-class ToolError(Exception):
-    """The tools cannot be built; the message says why."""
 
 
 class LoadError(Exception):
@@ -57,22 +51,6 @@ class End(msgspec.Struct, tag_field="event", tag="end"):
 Said = TypeVar("Said", Start, Open, End)
 
 _decode = msgspec.json.Decoder(Start | Open | End).decode
-
-
-def build() -> None:
-    """Build both programs into `BUILD`.  Raises ToolError."""
-    compiler = shutil.which("cc")
-    if compiler is None:
-        raise ToolError(
-            "there is no C compiler (cc) to build the load generator with; apt install gcc libc6-dev"
-        )
-    BUILD.mkdir(exist_ok=True)
-    shared = [path for path in sorted(NATIVE.glob("*.c")) if path.stem not in ("load", "echo")]
-    for name in ("load", "echo"):
-        command = [compiler, "-O2", "-o", str(BUILD / name), str(NATIVE / f"{name}.c"), *map(str, shared)]
-        ran = subprocess.run(command, capture_output=True, text=True, check=False)
-        if ran.returncode:
-            raise ToolError(f"{compiler} cannot build {name}:\n{ran.stderr}")
 
 
 def echo(folder: Path, cores: Collection[int]) -> tuple[Process, int]:
