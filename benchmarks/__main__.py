@@ -11,7 +11,7 @@ from benchmarks import native, plot, report, results
 from benchmarks.measure import Plan, measure
 from benchmarks.peers import BUILD, LOGS, PROXIES
 from benchmarks.processes import raise_file_limit
-from benchmarks.scenarios import SCENARIOS
+from benchmarks.scenarios import SCENARIOS, light
 
 NAMES: Final = {
     "scenario": [scenario.name for scenario in SCENARIOS],
@@ -115,12 +115,14 @@ def _measure(options: argparse.Namespace) -> None:
     native.build(BUILD)
     raise_file_limit()
     plan = Plan(rounds=options.rounds, seconds=options.seconds, warmup=0.5, tell=_tell)
+    if options.quick:
+        plan = Plan(rounds=1, seconds=0.2, warmup=0.1, tell=_tell)
     for scenario in SCENARIOS:
         if options.only and scenario.name not in options.only:
             continue
-        result = measure(scenario, options.peers, plan)
+        result = measure(light(scenario) if options.quick else scenario, options.peers, plan)
         results.write(result, options.results)
-        print(report.details(scenario, result))
+        print(report.section(scenario, result))
 
 
 def _tell(line: str) -> None:
@@ -128,13 +130,11 @@ def _tell(line: str) -> None:
 
 
 def _report(folder: Path) -> None:
-    """Write tables and plots of all results that are in `folder`, and print the table."""
+    """Write tables and plots of all results that are in `folder`, and print the main table."""
     found = results.read(folder)
-    table = report.table(SCENARIOS, found)
-    details = [report.details(each, found[each.name]) for each in SCENARIOS if each.name in found]
+    table = report.table(SCENARIOS, found, "cpu_us")
     (folder / "table.md").write_text(table, encoding="utf-8")
-    (folder / "tools.md").write_text(report.tools(SCENARIOS, found), encoding="utf-8")
-    (folder / "details.md").write_text("\n".join(details), encoding="utf-8")
+    (folder / "details.md").write_text(report.details(SCENARIOS, found), encoding="utf-8")
     plot.draw(found, folder)
     print(table)
 

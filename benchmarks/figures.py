@@ -20,6 +20,8 @@ class Metric:
 
     title: str
     unit: str
+    compared: bool = True
+    """Whether its ratio to the reference tells anything."""
 
 
 METRICS: Final[Mapping[str, Metric]] = MappingProxyType(
@@ -29,18 +31,19 @@ METRICS: Final[Mapping[str, Metric]] = MappingProxyType(
         "p50_us": Metric(title="p50", unit="µs"),
         "p99_us": Metric(title="p99", unit="µs"),
         "p999_us": Metric(title="p99.9", unit="µs"),
-        "busy": Metric(title="proxy's cores", unit="%"),
-        "tools_us": Metric(title="load and echo, CPU a message", unit="µs"),
-        "tools_busy": Metric(title="load and echo's core", unit="%"),
-        "others_busy": Metric(title="CPU of the idle peers", unit="%"),
-        "errors": Metric(title="errors", unit=""),
+        "busy": Metric(title="proxy busy", unit="%", compared=False),
+        "tools_us": Metric(title="load and echo, CPU a message", unit="µs", compared=False),
+        "tools_busy": Metric(title="load and echo busy", unit="%", compared=False),
+        "others_busy": Metric(title="idle peers busy", unit="%", compared=False),
+        "errors": Metric(title="errors", unit="", compared=False),
         "connection_kib": Metric(title="memory a connection", unit="KiB"),
         "memory_mib": Metric(title="memory in all", unit="MiB"),
         "start_ms": Metric(title="until it answers", unit="ms"),
         "start_cpu_ms": Metric(title="CPU until then", unit="ms"),
-        "idle_ms": Metric(title="CPU of a second of doing nothing", unit="ms"),
+        "idle_ms": Metric(title="CPU of a second of doing nothing", unit="ms", compared=False),
     }
 )
+"""By the names that samples have.  What is busy is so for a share of the time of one core."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,10 +60,9 @@ class Figure:
 
 
 def spread(values: Sequence[float]) -> tuple[float, float, float]:
-    """Lower quartile, median, upper quartile; of a single value, that."""
-    if len(values) == 1:
-        return values[0], values[0], values[0]
-    low, median, high = statistics.quantiles(values, n=4, method="inclusive")
+    """Lower quartile, median, upper quartile, in five digits; of a single value, that."""
+    quartiles = statistics.quantiles(values, n=4, method="inclusive") if len(values) > 1 else [*values] * 3
+    low, median, high = (float(f"{value:.5g}") for value in quartiles)
     return low, median, high
 
 
@@ -86,7 +88,7 @@ def _figure(rounds: Sequence[Mapping[str, Sample]], peer: str, metric: str, refe
         for samples in rounds
         if peer in samples and (base := samples.get(reference, {}).get(metric))
     ]
-    if not ratios:
+    if not ratios or not METRICS[metric].compared:
         return Figure(median=median, low=low, high=high)
     ratio_low, ratio, ratio_high = spread(ratios)
     return Figure(median=median, low=low, high=high, ratio=ratio, ratio_low=ratio_low, ratio_high=ratio_high)

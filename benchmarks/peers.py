@@ -206,9 +206,9 @@ def _gateway(name: str, title: str, *options: str, output: Output = "file") -> P
 
 NGINX: Final = Peer(name=REFERENCE, title="nginx", version=_nginx_version, command=_nginx)
 OFF: Final = _gateway("aileron", "aileron", "--frames", "off")
-JSON: Final = _gateway("aileron-json", "aileron, JSON log", "--frames", "json")
+JSON: Final = _gateway("aileron-json", "aileron (JSON log)", "--frames", "json")
 SLOW: Final = _gateway(
-    "aileron-slow", "aileron, JSON log, slow reader", "--frames", "json", output="slow reader"
+    "aileron-slow", "aileron (JSON, slow reader)", "--frames", "json", output="slow reader"
 )
 UP: Final = Peer(
     name="aileron-up",

@@ -105,10 +105,9 @@ class Process:
         """
         self._words = folder / "stderr.txt"
         self._ended = threading.Event()
-        self._reader: threading.Thread | None = None
         with contextlib.ExitStack() as stack:
             words = stack.enter_context(self._words.open("wb"))
-            stdin, stdout = self._ends(output, folder, stack)
+            stdin, stdout, reader = self._ends(output, folder, stack)
             stack.enter_context(on_cores(cores))
             try:
                 self._process = subprocess.Popen(
@@ -126,15 +125,17 @@ class Process:
         self._started: Final = time.monotonic()
         self.answered_after = 0.0
         """Seconds from the start to the answer that `wait_until` waited for."""
-        if self._reader:
-            self._reader.start()
+        if reader:
+            reader.start()
         self.pid: Final = self._process.pid
 
-    def _ends(self, output: Output, folder: Path, stack: contextlib.ExitStack) -> tuple[int, int]:
-        """Standard input and output for the child; `stack` closes them in this process."""
+    def _ends(
+        self, output: Output, folder: Path, stack: contextlib.ExitStack
+    ) -> tuple[int, int, threading.Thread | None]:
+        """Standard input and output for the child, which `stack` closes here, and who reads from it."""
         if output == "file":
             file = stack.enter_context((folder / "stdout.txt").open("wb"))
-            return subprocess.DEVNULL, file.fileno()
+            return subprocess.DEVNULL, file.fileno(), None
         if output == "terminal":
             ours, theirs = pty.openpty()
             fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", ROWS, COLUMNS, 0, 0))
@@ -143,8 +144,8 @@ class Process:
             ours, theirs = os.pipe()
             read = self._read_slowly
         stack.callback(os.close, theirs)
-        self._reader = threading.Thread(target=read, args=(ours,), name=output, daemon=True)
-        return (theirs if output == "terminal" else subprocess.DEVNULL), theirs
+        reader = threading.Thread(target=read, args=(ours,), name=output, daemon=True)
+        return (theirs if output == "terminal" else subprocess.DEVNULL), theirs, reader
 
     def _read_at_once(self, descriptor: int) -> None:
         # A terminal whose last process has gone is an error to read from.

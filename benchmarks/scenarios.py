@@ -3,7 +3,7 @@
 import os
 import resource
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Literal
 
 from benchmarks.peers import LOGS, NGINX, PROXIES, Peer, workers
@@ -176,3 +176,12 @@ SCENARIOS: Final = (
         rounds=3,
     ),
 )
+
+
+def light(scenario: Scenario) -> Scenario:
+    """The same with a load that takes no time, to see that all works."""
+    loads = scenario.loads if scenario.kind == "start" else scenario.loads[:1]
+    return replace(
+        scenario,
+        loads=[replace(load, connections=min(load.connections, 20), least=0) for load in loads],
+    )
