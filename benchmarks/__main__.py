@@ -4,18 +4,19 @@ import argparse
 import signal
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Final, TypeVar
 
-from benchmarks import native, plot, report, results
+from benchmarks import native, report, results
 from benchmarks.measure import Plan, measure
-from benchmarks.peers import BUILD, LOGS, PROXIES
+from benchmarks.peers import BUILD
 from benchmarks.processes import raise_file_limit
 from benchmarks.scenarios import SCENARIOS, light
 
 NAMES: Final = {
     "scenario": [scenario.name for scenario in SCENARIOS],
-    "peer": [*dict.fromkeys(peer.name for peer in (*PROXIES, *LOGS))],
+    "peer": [*dict.fromkeys(peer.name for scenario in SCENARIOS for peer in scenario.peers)],
 }
 
 Number = TypeVar("Number", int, float)
@@ -51,7 +52,7 @@ def _parser() -> argparse.ArgumentParser:
             option,
             metavar="NAME,...",
             type=_names(kind),
-            default=[],
+            default=NAMES[kind],
             help=f"not all, but these: {', '.join(NAMES[kind])}",
         )
     parser.add_argument("--rounds", metavar="N", type=_positive(int), default=5, help="rounds (%(default)s)")
@@ -118,11 +119,12 @@ def _measure(options: argparse.Namespace) -> None:
     if options.quick:
         plan = Plan(rounds=1, seconds=0.2, warmup=0.1, tell=_tell)
     for scenario in SCENARIOS:
-        if options.only and scenario.name not in options.only:
-            continue
-        result = measure(light(scenario) if options.quick else scenario, options.peers, plan)
-        results.write(result, options.results)
-        print(report.section(scenario, result))
+        peers = [peer for peer in scenario.peers if peer.name in options.peers]
+        if scenario.name in options.only and peers:
+            wanted = replace(light(scenario) if options.quick else scenario, peers=peers)
+            result = measure(wanted, plan)
+            results.write(result, options.results)
+            print(report.section(scenario, result))
 
 
 def _tell(line: str) -> None:
@@ -135,7 +137,12 @@ def _report(folder: Path) -> None:
     table = report.table(SCENARIOS, found, "cpu_us")
     (folder / "table.md").write_text(table, encoding="utf-8")
     (folder / "details.md").write_text(report.details(SCENARIOS, found), encoding="utf-8")
-    plot.draw(found, folder)
+    try:
+        from benchmarks import plot  # noqa: PLC0415  (measuring needs no matplotlib)
+    except ModuleNotFoundError as error:
+        print(f"benchmarks: no plots without {error.name}; pip install -e '.[bench]'", file=sys.stderr)
+    else:
+        plot.draw(found, folder)
     print(table)
 
 

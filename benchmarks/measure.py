@@ -13,7 +13,7 @@ import resource
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -46,14 +46,12 @@ class Plan:
     """Told what goes on, a line of text at a time."""
 
 
-def measure(scenario: Scenario, names: Collection[str], plan: Plan) -> Result:
-    """Measure the peers in `names` as `scenario` wants it; with no names, all that are here."""
+def measure(scenario: Scenario, plan: Plan) -> Result:
+    """Measure those peers of `scenario` that are here."""
     versions: dict[str, str] = {}
     skipped: dict[str, str] = {}
     peers = []
     for peer in scenario.peers:
-        if names and peer.name not in names:
-            continue
         try:
             versions[peer.name] = peer.version()
             peers.append(peer)

@@ -102,7 +102,7 @@ def _save(canvas: Canvas, path: Path) -> None:
 
 
 def _charted(results: Mapping[str, Result], metric: str) -> Iterator[tuple[Scenario, Row]]:
-    """The rows of a chart; of idle connections the most: what one takes hardly depends on how many there are."""
+    """The rows of a chart; of idle connections, those with the most of them."""
     for scenario, row in compared(SCENARIOS, results, metric):
         if scenario.kind != "memory" or row is results[scenario.name].rows[-1]:
             yield scenario, row
@@ -167,6 +167,7 @@ def _dot(axis: Axes, place: int, name: str, figure: Figure, theme: Theme) -> Non
         textcoords="offset points",
         ha="right" if cheaper else "left",
         va="center_baseline",
+        bbox={"facecolor": theme.background, "edgecolor": "none", "pad": 1},
     )
     _emphasize(words, name, theme)
 

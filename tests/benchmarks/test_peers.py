@@ -1,6 +1,7 @@
 """Who is measured, and who is skipped."""
 
 import platform
+from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
 
@@ -23,7 +24,8 @@ def test_who_is_not_here_is_skipped_by_name(
     monkeypatch.setenv("PATH", str(tmp_path))
     told: list[str] = []
     plan = Plan(rounds=1, seconds=0.1, warmup=0, tell=told.append)
-    result = measure(SCENARIOS[0], [name], plan)
+    (peer,) = (each for each in PROXIES if each.name == name)
+    result = measure(replace(SCENARIOS[0], peers=[peer]), plan)
     assert result.rows == []
     assert "install" in result.skipped[name]
     assert told == [f"S1: {name} is skipped: {result.skipped[name]}"]

@@ -1,10 +1,11 @@
 """Processes that are measured."""
 
 import os
-import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -66,7 +67,7 @@ def test_a_stop_takes_the_descendants_along(family: tuple[Process, int]) -> None
     """Nobody is left behind, and nothing is left of what is read of them."""
     process, child = family
     process.stop()
-    assert not _lives(child)
+    _wait_for_the_end_of(child)
     assert process.cpu() == 0
 
 
@@ -78,7 +79,7 @@ def test_a_process_that_ignores_the_request_is_killed(
     code = "from signal import *; signal(SIGTERM, SIG_IGN); print(1, flush=True); pause()"
     with Process([sys.executable, "-c", code], folder=tmp_path, cores=os.sched_getaffinity(0)) as process:
         process.wait_until(lambda: (tmp_path / "stdout.txt").read_bytes() != b"")
-    assert not _lives(process.pid)
+    _wait_for_the_end_of(process.pid)
 
 
 def test_a_process_that_ends_early_is_quoted(tmp_path: Path) -> None:
@@ -130,10 +131,10 @@ def test_processes_start_on_the_cores_that_they_are_given() -> None:
     assert os.sched_getaffinity(0) == mine
 
 
-def _lives(pid: int) -> bool:
-    """Whether there is a process `pid` that is more than a remainder."""
-    try:
-        os.kill(pid, signal.SIG_DFL)
-        return ") Z " not in Path(f"/proc/{pid}/stat").read_text(encoding="utf-8")
-    except (ProcessLookupError, FileNotFoundError):
-        return False
+def _wait_for_the_end_of(pid: int) -> None:
+    """Return when there is no process `pid` any more, or only what its parent has yet to take notice of."""
+    deadline = time.monotonic() + 10
+    with suppress(FileNotFoundError, ProcessLookupError):
+        while ") Z " not in Path(f"/proc/{pid}/stat").read_text(encoding="utf-8"):
+            assert time.monotonic() < deadline, f"process {pid} still lives"
+            time.sleep(0.01)
