@@ -2,7 +2,7 @@
 
 From the outside in; what is pure touches neither files nor processes:
 
-    __main__   the command line
+    cli        the command line
     scenarios  pure: what is measured, under which load, and the target where there is one
     peers      who is measured: whether it is here, which version, how it is started
     measure    rounds: each peer in turn, the order rotated

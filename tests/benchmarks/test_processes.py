@@ -10,9 +10,6 @@ from pathlib import Path
 
 import pytest
 
-if sys.platform != "linux":
-    pytest.skip("/proc is Linux's", allow_module_level=True)
-
 from benchmarks.processes import Process, StartError, on_cores, pss, ran, tree
 
 FAMILY = """

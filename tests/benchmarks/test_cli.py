@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.__main__ import main
+from benchmarks.cli import main
 from benchmarks.native import BuildError
 from benchmarks.results import read, write
 from benchmarks.scenarios import SCENARIOS
