@@ -179,7 +179,7 @@ static void set_option(int option, const char *text)
     case 'b': plan.batch = (size_t)number("--batch", text, 1, 1000000); break;
     case 'z': plan.size = (size_t)number("--size", text, 0, 1 << 30); break;
     case 't': plan.path = text; break;
-    default: die("load --help tells the options");
+    default: die("%s is no option, or lacks its value; --help tells the options", text);
     }
 }
 
@@ -192,13 +192,14 @@ static void read_arguments(int count, char **arguments)
         {"size", required_argument, NULL, 'z'},     {"path", required_argument, NULL, 't'},
         {"help", no_argument, NULL, '?' + 128},     {NULL, 0, NULL, 0},
     };
+    opterr = 0;
     plan = (struct plan){.connections = 32, .warmup = 0.5, .seconds = 2, .batch = 1, .size = 128};
     for (int option; (option = getopt_long(count, arguments, "", options, NULL)) != -1;) {
         if (option == '?' + 128) {
             fputs(usage, stdout);
             exit(0);
         }
-        set_option(option, optarg);
+        set_option(option, option == '?' ? arguments[optind - 1] : optarg);
     }
     if (optind != count - 1 || !(plan.mode = mode_named(arguments[optind])))
         die("give one MODE: echo, handshake, http, idle or tick");
