@@ -1,8 +1,8 @@
 /*
  * echo PORT: the upstream of the benchmark.
  *
- * Strategy: one thread, one level-triggered epoll. A wake-up of a connection is one read into a shared buffer,
- * and one write of everything that it asked for, composed in a second shared buffer.
+ * Strategy: one thread, one level-triggered epoll. A wake-up of a connection is one read into a shared
+ * buffer, and one write of everything that it asked for, composed in a second shared buffer.
  *
  * Rules:
  * - A connection owns memory only in the middle of something: of a request head that is not complete, or of

@@ -93,8 +93,8 @@ static void stop_measuring(uint64_t now)
     const struct histogram *latencies = &tally.latencies;
     fare.errors += count_stalled(now);
     printf("{\"event\":\"end\",\"messages\":%" PRIu64 ",\"seconds\":%.6f,\"p50_us\":%.1f,\"p99_us\":%.1f,"
-           "\"p999_us\":%.1f,\"max_us\":%.1f,\"cpu_seconds\":%.6f,\"errors\":%" PRIu64 ",\"reconnects\":%" PRIu64
-           "}\n",
+           "\"p999_us\":%.1f,\"max_us\":%.1f,\"cpu_seconds\":%.6f,\"errors\":%" PRIu64 ","
+           "\"reconnects\":%" PRIu64 "}\n",
            tally.messages, (now - run.began) / 1e9, percentile(latencies, 0.5), percentile(latencies, 0.99),
            percentile(latencies, 0.999), latencies->most / 1e3, cpu_seconds() - run.cpu, fare.errors,
            fare.reconnects);
