@@ -169,7 +169,7 @@ void send_all(struct conn *conn, const uint8_t *data, size_t size)
 
 void send_request(struct conn *conn) { send_all(conn, (uint8_t *)request, request_size); }
 
-/* Answers a ping, behind the write that is under way. A further ping meanwhile takes its place (RFC 6455, 5.5.3). */
+/* Answers a ping behind the write that is under way; of several, the last alone (RFC 6455, 5.5.3). */
 static void answer_ping(struct conn *conn)
 {
     if (conn->out >= conn->pong && conn->out < conn->pong + sizeof conn->pong && conn->out_size)
@@ -236,8 +236,9 @@ static size_t take_upgrade(struct conn *conn, const uint8_t *data, size_t size, 
         return 0;
     struct text accept = http_field(head, "Sec-WebSocket-Accept:");
     if (!starts_with(head, "HTTP/1.1 101"))
-        fail(conn, "the opening handshake was answered with %.*s", (int)(head.size < 12 ? head.size : 12), head.at);
-    else if (!http_has(http_field(head, "Upgrade:"), "websocket") || !http_has(http_field(head, "Connection:"), "upgrade"))
+        fail(conn, "the opening handshake was answered with %.12s", head.size < 12 ? "no HTTP" : head.at);
+    else if (!http_has(http_field(head, "Upgrade:"), "websocket") ||
+             !http_has(http_field(head, "Connection:"), "upgrade"))
         fail(conn, "the 101 does not upgrade to websocket");
     else if (accept.size != ACCEPT_CHARS || memcmp(accept.at, accept_wanted, ACCEPT_CHARS))
         fail(conn, "the 101 has a wrong Sec-WebSocket-Accept");
@@ -255,7 +256,8 @@ static bool check_head(struct conn *conn)
         fail(conn, "a frame came masked");
     else if (opcode_of(frames) >= CLOSE && frames->length > MOST_CONTROL)
         fail(conn, "a control frame came with %llu bytes", (unsigned long long)frames->length);
-    else if (opcode_of(frames) < CLOSE && mode->first && (frames->first != mode->first || frames->length != plan.size))
+    else if (opcode_of(frames) < CLOSE && mode->first &&
+             (frames->first != mode->first || frames->length != plan.size))
         fail(conn, "a frame came with 0x%02x and %llu bytes instead of 0x%02x and %zu", frames->first,
              (unsigned long long)frames->length, mode->first, plan.size);
     return conn->fd >= 0;

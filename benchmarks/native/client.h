@@ -1,12 +1,12 @@
 /*
  * The connections of the downstream: opening, sending, reading, and what happens when one fails.
  *
- * Strategy: one thread, one level-triggered epoll. A wake-up of a connection is one read into a shared buffer.
- * What is sent lies in buffers that all connections share; a connection only knows where in one it stands.
+ * Strategy: one thread, one level-triggered epoll. A wake-up of a connection is one read into a shared
+ * buffer. What is sent lies in buffers that all connections share; each only knows where in one it stands.
  * What the connections talk about is the mode's business.
  *
  * Rules:
- * - A function that may end a connection leaves conn->fd at -1 then. Who called it looks there before going on.
+ * - A function that ends a connection leaves conn->fd at -1. Who called it looks there before going on.
  * - A connection that failed is opened again, but not before 100 ms have passed.
  */
 #ifndef CLIENT_H
@@ -48,7 +48,7 @@ struct mode {
     const char *path;    /* of the request, unless the command line has one */
     bool websocket;
     bool opens_all;      /* at the same time, not 64 at a time */
-    uint8_t first;       /* what the first byte of a data frame must be, of --size bytes; 0: any frame may come */
+    uint8_t first;       /* of a data frame, which must also be of --size bytes; 0: any frame may come */
     size_t size;         /* in place of --size; 0: --size */
     bool collects;       /* the payload of data frames is read into conn->payload */
     void (*on_open)(struct conn *conn, uint64_t now);

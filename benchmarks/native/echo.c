@@ -1,12 +1,12 @@
 /*
  * echo PORT: the upstream of the benchmark.
  *
- * Strategy: one thread, one level-triggered epoll. A wake-up of a connection is one read into a shared buffer,
- * and one write of everything that it asked for, composed in a second shared buffer.
+ * Strategy: one thread, one level-triggered epoll. A wake-up of a connection is one read into a shared
+ * buffer, and one write of everything that it asked for, composed in a second shared buffer.
  *
  * Rules:
- * - A connection owns memory only while it is in the middle of something: a request head that is not complete,
- *   or an answer that the socket did not take.
+ * - A connection owns memory only in the middle of something: of a request head that is not complete, or of
+ *   an answer that the socket did not take.
  * - While an answer is stuck, the connection is not read: the peer that does not read is not served.
  * - A frame is never collected. Its head is answered when the head is there, its payload as it comes.
  * - What breaks the protocol ends the connection, without a word.
@@ -23,12 +23,10 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <netinet/tcp.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
@@ -56,7 +54,7 @@ struct conn {
 
 static struct conn *conns; /* by descriptor */
 static char input[READ_SIZE];
-static char output[READ_SIZE + ANSWER_SIZE]; /* an answer to frames is never longer than the frames, which are masked */
+static char output[READ_SIZE + ANSWER_SIZE]; /* an answered frame loses its mask, and does not grow */
 static size_t output_size;
 static char big_body[1 << 20];
 static int epoll, listener, timer, spare;
@@ -142,10 +140,8 @@ static void begin_ticks(int fd, struct text target)
 {
     /* Steps of the golden ratio lie evenly in the interval, however many connections come. */
     static double phase;
-    unsigned ms = starts_with(target, "/tick?ms=") ? (unsigned)atoi(target.at + 9) : 1000;
-    if (!ms)
-        ms = 1000;
-    uint64_t every = ms * (uint64_t)1000000;
+    int ms = starts_with(target, "/tick?ms=") ? atoi(target.at + 9) : 0;
+    uint64_t every = (ms > 0 ? ms : 1000) * (uint64_t)1000000;
     phase += 0.6180339887498949;
     phase -= (int)phase;
     add_tick((struct tick){now_ns() + (uint64_t)(phase * every), every, conns[fd].serial, fd});
@@ -156,7 +152,8 @@ static void answer_upgrade(int fd, struct text head, struct text target)
     struct conn *conn = &conns[fd];
     char accept[ACCEPT_CHARS + 1];
     accept_for(http_field(head, "Sec-WebSocket-Key:").at, accept);
-    put("HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ");
+    put("HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n");
+    put("Sec-WebSocket-Accept: ");
     put(accept);
     put("\r\n\r\n");
     conn->websocket = true;
@@ -191,9 +188,10 @@ static size_t answer(int fd, const char *data, size_t size)
         return 0;
     bool get = starts_with(head, "GET ");
     struct text target = get ? (struct text){data + 4, head.size - 4} : (struct text){"", 0};
-    bool websocket = starts_with(target, "/ws ") || starts_with(target, "/tick ") || starts_with(target, "/tick?");
+    bool echo = starts_with(target, "/ws ");
+    bool tick = starts_with(target, "/tick ") || starts_with(target, "/tick?");
     const char *line_end = memchr(data, '\r', head.size);
-    if (websocket && http_has(http_field(head, "Upgrade:"), "websocket") &&
+    if ((echo || tick) && http_has(http_field(head, "Upgrade:"), "websocket") &&
         http_field(head, "Sec-WebSocket-Key:").size == KEY_CHARS) {
         answer_upgrade(fd, head, target);
     } else {
@@ -298,7 +296,7 @@ static void on_connection(int fd, uint32_t events)
     serve(fd, kept + got);
 }
 
-/* Takes new connections. Out of descriptors, it takes them with the spare one and ends them: they are not left hanging. */
+/* Takes new connections. Out of descriptors, it takes them with the spare one and ends them at once. */
 static void on_listener(void)
 {
     for (int i = 0; i < 64; i++) {
@@ -362,15 +360,6 @@ static void listen_on(uint16_t port)
     getsockname(listener, (struct sockaddr *)&address, &size);
     printf("{\"port\": %u}\n", ntohs(address.sin_port));
     fflush(stdout);
-}
-
-static int terminations(void)
-{
-    sigset_t set;
-    sigemptyset(&set);
-    sigaddset(&set, SIGTERM);
-    sigprocmask(SIG_BLOCK, &set, NULL);
-    return signalfd(-1, &set, SFD_CLOEXEC);
 }
 
 int main(int count, char **arguments)

@@ -78,7 +78,8 @@ static size_t read_response_head(struct response *response, const char *data, si
 
 static int hex_digit(char digit)
 {
-    return digit >= '0' && digit <= '9' ? digit - '0' : (digit | 32) >= 'a' && (digit | 32) <= 'f' ? (digit | 32) - 'a' + 10 : -1;
+    char lower = digit | 32;
+    return digit >= '0' && digit <= '9' ? digit - '0' : lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
 }
 
 /* One character outside the data of the chunks (section 7.1). */

@@ -2,8 +2,8 @@
  * load MODE --port P: the downstream of the benchmark. --help tells the modes and options.
  *
  * A run is opened (each connection has been open once, or none has been opened for ten seconds), warms up, is
- * measured, and ends. Everything is counted in the measured window, except errors: they are counted from the first
- * connection that opens, because what goes wrong in the warm-up makes the figures as doubtful.
+ * measured, and ends. Everything is counted in the measured window, but for errors: they are counted from the
+ * first connection that opens on, because what goes wrong in the warm-up makes the figures as doubtful.
  */
 #define _GNU_SOURCE
 
@@ -12,19 +12,17 @@
 
 #include <getopt.h>
 #include <inttypes.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/resource.h>
-#include <sys/signalfd.h>
 #include <unistd.h>
 
 static const char usage[] =
     "usage: load MODE --port P [options]\n"
     "\n"
-    "  echo       WebSockets on /ws; each sends --batch frames of --size bytes, and the next when all are back\n"
+    "  echo       WebSockets on /ws; each sends --batch frames of --size bytes, and more when all are back\n"
     "  handshake  connects, opens a WebSocket, echoes one message, closes, and starts anew\n"
     "  http       GET --path on connections that are kept alive\n"
     "  idle       opens WebSockets and holds them until SIGTERM or the end of standard input\n"
@@ -49,7 +47,8 @@ static double cpu_seconds(void)
 {
     struct rusage used;
     getrusage(RUSAGE_SELF, &used);
-    return used.ru_utime.tv_sec + used.ru_stime.tv_sec + (used.ru_utime.tv_usec + used.ru_stime.tv_usec) / 1e6;
+    struct timeval user = used.ru_utime, system = used.ru_stime;
+    return user.tv_sec + system.tv_sec + (user.tv_usec + system.tv_usec) / 1e6;
 }
 
 /* All are open, or no more will be: says so, or lets them send. */
@@ -94,9 +93,11 @@ static void stop_measuring(uint64_t now)
     const struct histogram *latencies = &tally.latencies;
     fare.errors += count_stalled(now);
     printf("{\"event\":\"end\",\"messages\":%" PRIu64 ",\"seconds\":%.6f,\"p50_us\":%.1f,\"p99_us\":%.1f,"
-           "\"p999_us\":%.1f,\"max_us\":%.1f,\"cpu_seconds\":%.6f,\"errors\":%" PRIu64 ",\"reconnects\":%" PRIu64 "}\n",
+           "\"p999_us\":%.1f,\"max_us\":%.1f,\"cpu_seconds\":%.6f,\"errors\":%" PRIu64 ","
+           "\"reconnects\":%" PRIu64 "}\n",
            tally.messages, (now - run.began) / 1e9, percentile(latencies, 0.5), percentile(latencies, 0.99),
-           percentile(latencies, 0.999), latencies->most / 1e3, cpu_seconds() - run.cpu, fare.errors, fare.reconnects);
+           percentile(latencies, 0.999), latencies->most / 1e3, cpu_seconds() - run.cpu, fare.errors,
+           fare.reconnects);
     fflush(stdout);
 }
 
@@ -119,12 +120,8 @@ static bool advance(uint64_t now)
 /* Idle ends by SIGTERM, or at the end of standard input if that is something to wait for. */
 static void watch_for_the_end(void)
 {
-    sigset_t set;
-    sigemptyset(&set);
-    sigaddset(&set, SIGTERM);
-    sigprocmask(SIG_BLOCK, &set, NULL);
     struct epoll_event terminate = {.events = EPOLLIN, .data.ptr = NULL};
-    epoll_ctl(epoll, EPOLL_CTL_ADD, signalfd(-1, &set, SFD_CLOEXEC), &terminate);
+    epoll_ctl(epoll, EPOLL_CTL_ADD, terminations(), &terminate);
     struct epoll_event standard_input = {.events = EPOLLIN, .data.ptr = &run};
     epoll_ctl(epoll, EPOLL_CTL_ADD, STDIN_FILENO, &standard_input);
 }
@@ -179,7 +176,7 @@ static void set_option(int option, const char *text)
     case 'b': plan.batch = (size_t)number("--batch", text, 1, 1000000); break;
     case 'z': plan.size = (size_t)number("--size", text, 0, 1 << 30); break;
     case 't': plan.path = text; break;
-    default: die("load --help tells the options");
+    default: die("%s is no option, or lacks its value; --help tells the options", text);
     }
 }
 
@@ -192,13 +189,14 @@ static void read_arguments(int count, char **arguments)
         {"size", required_argument, NULL, 'z'},     {"path", required_argument, NULL, 't'},
         {"help", no_argument, NULL, '?' + 128},     {NULL, 0, NULL, 0},
     };
+    opterr = 0;
     plan = (struct plan){.connections = 32, .warmup = 0.5, .seconds = 2, .batch = 1, .size = 128};
     for (int option; (option = getopt_long(count, arguments, "", options, NULL)) != -1;) {
         if (option == '?' + 128) {
             fputs(usage, stdout);
             exit(0);
         }
-        set_option(option, optarg);
+        set_option(option, option == '?' ? arguments[optind - 1] : optarg);
     }
     if (optind != count - 1 || !(plan.mode = mode_named(arguments[optind])))
         die("give one MODE: echo, handshake, http, idle or tick");
@@ -234,7 +232,7 @@ int main(int count, char **arguments)
         watch_for_the_end();
     drive();
     say_goodbye();
-    if (run.phase == HOLDING && fare.errors)
-        die("%" PRIu64 " connections were lost: %s", fare.errors, fare.reason);
+    if (fare.errors)
+        fprintf(stderr, "load: %" PRIu64 " errors, the last one: %s\n", fare.errors, fare.reason);
     return 0;
 }

@@ -151,7 +151,8 @@ const struct mode *mode_named(const char *name)
         {.name = "handshake", .path = "/ws", .websocket = true, .opens_all = true, .first = FIN | BINARY,
          .on_open = open_handshake, .on_message = on_handshake_echo, .on_close = on_handshake_close,
          .on_end = on_handshake_end},
-        {.name = "http", .path = "/small", .on_begin = send_next, .on_response = on_response, .on_end = on_http_end},
+        {.name = "http", .path = "/small", .on_begin = send_next, .on_response = on_response,
+         .on_end = on_http_end},
         {.name = "idle", .path = "/ws", .websocket = true, .on_open = do_nothing, .on_message = do_nothing},
         {.name = "tick", .path = "/tick?ms=1000", .websocket = true, .first = FIN | TEXT, .size = TICK_SIZE,
          .collects = true, .on_open = do_nothing, .on_message = on_tick},
@@ -185,14 +186,18 @@ uint64_t count_stalled(uint64_t now)
     uint64_t stalled = 0;
     for (unsigned i = 0; i < plan.connections; i++)
         stalled += conns[i].closed && now > conns[i].since + 1000000000;
+    if (stalled)
+        strcpy(fare.reason, "the peer answered a Close and did not end the connection");
     return stalled;
 }
 
 void say_goodbye(void)
 {
+    if (!plan.mode->websocket || plan.mode->on_close) /* a mode that takes a Close sends its own */
+        return;
     for (unsigned i = 0; i < plan.connections; i++) {
         struct conn *conn = &conns[i];
-        if (plan.mode->websocket && conn->fd >= 0 && !conn->opening && !conn->closed && !conn->out_size)
+        if (conn->fd >= 0 && !conn->opening && !conn->out_size)
             send_all(conn, close_frame, sizeof close_frame);
     }
 }

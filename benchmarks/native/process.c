@@ -2,10 +2,12 @@
 #include "process.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
+#include <sys/signalfd.h>
 
 unsigned raise_descriptors(void)
 {
@@ -16,6 +18,15 @@ unsigned raise_descriptors(void)
     if (setrlimit(RLIMIT_NOFILE, &limit))
         die("cannot raise the limit of open descriptors to %u", (unsigned)limit.rlim_cur);
     return (unsigned)limit.rlim_cur;
+}
+
+int terminations(void)
+{
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGTERM);
+    sigprocmask(SIG_BLOCK, &set, NULL);
+    return signalfd(-1, &set, SFD_CLOEXEC);
 }
 
 double number(const char *what, const char *text, double least, double most)

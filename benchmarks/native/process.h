@@ -16,6 +16,9 @@ static inline uint64_t now_ns(void)
 /* Raises the soft limit of open descriptors to the hard one (a million at most) and returns it. */
 unsigned raise_descriptors(void);
 
+/* A descriptor that becomes readable when SIGTERM comes, which does nothing else from then on. */
+int terminations(void);
+
 /* A number from the command line; anything but least to most ends the program. */
 double number(const char *what, const char *text, double least, double most);
 

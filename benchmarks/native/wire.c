@@ -117,9 +117,9 @@ size_t write_head(uint8_t *out, uint8_t first, uint64_t length, const uint8_t *m
     if (length < 126) {
         out[1] = masked | (uint8_t)length;
     } else if (length < 65536) {
+        uint16_t wire = htobe16((uint16_t)length);
         out[1] = masked | 126;
-        out[2] = (uint8_t)(length >> 8);
-        out[3] = (uint8_t)length;
+        memcpy(out + 2, &wire, 2);
         size = 4;
     } else {
         uint64_t wire = htobe64(length);
