@@ -130,7 +130,7 @@ SCENARIOS: Final = (
         name="S8",
         title="The log",
         loads=[
-            Load(label="S8 ping-pong"),
+            Load(label="S8 ping-pong", least=2),
             Load(label="S8 tick", mode="tick", connections=1_000, least=2),
         ],
         peers=LOGS,
