@@ -28,9 +28,9 @@ METRICS: Final[Mapping[str, Metric]] = MappingProxyType(
     {
         "cpu_us": Metric(title="CPU a message", unit="µs"),
         "rate": Metric(title="messages a second", unit=""),
-        "p50_us": Metric(title="p50", unit="µs"),
-        "p99_us": Metric(title="p99", unit="µs"),
-        "p999_us": Metric(title="p99.9", unit="µs"),
+        "p50_us": Metric(title="p50 latency", unit="µs"),
+        "p99_us": Metric(title="p99 latency", unit="µs"),
+        "p999_us": Metric(title="p99.9 latency", unit="µs"),
         "busy": Metric(title="proxy busy", unit="%", compared=False),
         "tools_us": Metric(title="load and echo, CPU a message", unit="µs", compared=False),
         "tools_busy": Metric(title="load and echo busy", unit="%", compared=False),

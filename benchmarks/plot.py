@@ -117,7 +117,7 @@ def _ratios(rows: Sequence[tuple[Scenario, Row]], metric: str, theme: Theme) -> 
     for axis, (scenario, row) in zip(axes.flat, rows, strict=False):
         _panel(axis, row, headline(scenario, metric), names, theme)
     low, high = axes[0, 0].get_xlim()
-    axes[0, 0].set_xlim(low / 2.5, high * 2.5)  # room for the figures beside the dots
+    axes[0, 0].set_xlim(low / 4, high * 3)  # room for the figures beside the dots
     for axis in axes[:, 0]:
         for label, name in zip(axis.get_yticklabels(), names, strict=True):
             _emphasize(label, name, theme)

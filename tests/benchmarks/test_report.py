@@ -101,7 +101,9 @@ def test_a_target_is_met_or_missed(p99: float, verdict: str) -> None:
     """Which the section says in words."""
     rounds = [{"aileron-json": sample(10), "aileron-up": sample(10, p99_us=p99)}]
     said = section(scenario("S8"), result("S8", rounds))
-    assert said.count("Target: p99 of aileron-demo up at most 1.1 times that of aileron (JSON log)") == 2
+    assert (
+        said.count("Target: p99 latency of aileron-demo up at most 1.1 times that of aileron (JSON log)") == 2
+    )
     assert said.count(f"and so {verdict}.") == 2
 
 
@@ -110,7 +112,7 @@ def test_details_have_all_scenarios_in_their_order() -> None:
     found = {name: result(name, [{"nginx": sample(10)}]) for name in ("S3", "S1")}
     said = details(SCENARIOS, found)
     assert said.index("## S1:") < said.index("## S3:")
-    assert "## p99.9\n" in said
+    assert "## p99.9 latency\n" in said
 
 
 @pytest.mark.parametrize(
