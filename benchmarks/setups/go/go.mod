@@ -1,0 +1,3 @@
+module aileron-demo/benchmarks/proxy
+
+go 1.18
