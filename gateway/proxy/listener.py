@@ -17,9 +17,10 @@ from gateway.loading import Site
 from gateway.proxy.accept import Door
 from gateway.proxy.arrival import Arrivals
 from gateway.proxy.connection import Limits, Server
-from gateway.proxy.handler import Handler, Proxy
+from gateway.proxy.handler import Handler
 from gateway.proxy.listen import Binder, probe, where
 from gateway.proxy.log import EventLog
+from gateway.proxy.shared import Proxy
 
 _DELIVERY: Final = 0.01
 """Seconds between two looks at what still waits to be delivered."""

@@ -18,11 +18,11 @@ from typing import Any
 
 from gateway.headers import Secrets
 from gateway.loading import Loaded, Loading, Site
-from gateway.proxy.handler import Proxy
 from gateway.proxy.listen import Binder, Key, ListenError, key_of, port_of
 from gateway.proxy.listener import Listener
 from gateway.proxy.log import FLUSH, EventLog
 from gateway.proxy.reload import Reloader
+from gateway.proxy.shared import Proxy
 
 
 class Gateway:
