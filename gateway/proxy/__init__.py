@@ -4,8 +4,11 @@ server      start, reload and stop of all servers
 listener    one HTTPServer: its sockets, its door and who answers, through all reloads
 listen      an address to bound sockets
 accept      who comes in: networks, limits, TLS or cleartext
-connection  one client connection: its time limits, and what Go's server says before any handler
-handler     one request's story, top to bottom
+arrival     a client connection until it is known what it is for
+connection  one client connection of aiohttp's: its time limits, and what Go's server says before any handler
+handler     the requests of one listener
+story       one request, top to bottom
+shared      what all listeners share
 exchange    plain HTTP with an upstream
 dial        connections of our own to an upstream, and the opening handshake over them
 tunnel      the byte tunnel after a 101

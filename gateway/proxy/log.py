@@ -33,7 +33,7 @@ from gateway.events import (
     rfc3339,
 )
 from gateway.proxy.output import Form, Output
-from gateway.proxy.sampling import WINDOW, Sampler
+from gateway.proxy.sampling import Sampler
 from gateway.websocket.frames import Decoder, SeenFrame, opcode_name
 from gateway.websocket.handshake import Extensions
 from gateway.websocket.inflate import Inflater, Previewer
@@ -90,6 +90,7 @@ class Tap:
     def receive_data(self, data: bytes, now: int) -> None:
         """Decode `data`, which came at `now` (monotonic ns), and record what there is room for."""
         log, decoder = self._log, self.decoder
+        log.keep_time(now)
         if not self.active:
             log.activate(self)
         room, spare = log.admit(self.room)
@@ -195,6 +196,8 @@ class EventLog:
         self._active: dict[Tap, None] = {}
         """The directions with frames in this window, in the order in which they came."""
         self._timer: asyncio.TimerHandle | None = None
+        self._window_ends = 0
+        """Monotonic ns."""
         self._wake = threading.Event()
         self._ending = threading.Event()
         self._writer = threading.Thread(target=self._write_all, name="event log", daemon=True)
@@ -265,12 +268,15 @@ class EventLog:
             return 0, self.sampler.spare if waiting < CROWDED_OUT else 0
         return min(room, self.sampler.room), self.sampler.spare
 
+    def keep_time(self, now: int) -> None:
+        """See to it that the window of `now` (monotonic ns) has begun; a timer alone would be late."""
+        if now >= self._window_ends:
+            self._turn(now)
+
     def activate(self, tap: Tap) -> None:
         """`tap` has frames in this window."""
         if self._timer is None:
-            loop = asyncio.get_running_loop()
-            self.sampler.turn(loop.time(), (), 0)
-            self._timer = loop.call_later(WINDOW, self._turn)
+            self._set_timer()
         tap.active = True
         tap.room = self.sampler.share
         self._active[tap] = None
@@ -297,10 +303,19 @@ class EventLog:
         if not self._wake.is_set():
             self._wake.set()
 
-    def _turn(self) -> None:
-        """Begin a new window; where the last one saw no frames, wait for one that does."""
+    def _set_timer(self) -> None:
+        left = max(0.0, (self._window_ends - time.monotonic_ns()) / _NS)
+        self._timer = asyncio.get_running_loop().call_later(left, self._on_time)
+
+    def _on_time(self) -> None:
+        self._timer = None
+        self.keep_time(time.monotonic_ns())
+        if self._active:
+            self._set_timer()
+
+    def _turn(self, now: int) -> None:
+        """Begin the window of `now`; a direction that sent nothing in the last one waits until it does."""
         taps, self._active = self._active, {}
-        loop = asyncio.get_running_loop()
         demands, omitted = [], 0
         for tap in taps:
             demand, left_out = tap.turn()
@@ -311,10 +326,10 @@ class EventLog:
             else:
                 tap.active = False
                 tap.room = 1
-        self.sampler.turn(loop.time(), demands, omitted)
+        self.sampler.turn(now / _NS, demands, omitted)
+        self._window_ends = int(self.sampler.end * _NS)
         for tap in self._active:
             tap.room = self.sampler.share
-        self._timer = loop.call_later(WINDOW, self._turn) if self._active else None
 
     # What the writer does.
 

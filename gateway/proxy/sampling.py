@@ -1,7 +1,8 @@
 """How many frames the log may record, and whose.  Pure.
 
 Strategy
-    Time is cut into windows of a tenth of a second.  A window may record what the last second has left
+    Time is cut into windows of a tenth of a second; whoever records a frame sees to it that the window has
+    begun in which it does.  A window may record what the last second has left
     of the rate, so a burst after a quiet time is shown whole.  Once frames have had to be left out,
     each window gets its part of the rate, so that the log keeps moving, and that is shared among the
     directions as `fair_share` has it: who sends little is shown whole, who sends much gets what is left.
@@ -56,9 +57,8 @@ class Allowance:
 
     def turn(self, windows: int, *, crowded: bool) -> None:
         """Begin a new window, `windows` after the last one; `crowded` where frames were left out lately."""
-        # Where the turn comes late, what was spent counts for the last window in which that can have been.
-        self._spent.extend([0] * min(windows - 1, _WINDOWS))
         self._spent.append(self._granted - self.left)
+        self._spent.extend([0] * min(windows - 1, _WINDOWS))
         free = self._rate - sum(self._spent)
         self._granted = self.left = min(free, max(1, self._rate // (_WINDOWS + 1))) if crowded else free
 
@@ -74,6 +74,11 @@ class Sampler:
         self._window = 0
         self.share = UNLIMITED
         """The most that one direction may record in this window."""
+
+    @property
+    def end(self) -> float:
+        """When this window ends (seconds, monotonic)."""
+        return (self._window + 1) * WINDOW
 
     @property
     def room(self) -> int:
