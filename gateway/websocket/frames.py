@@ -72,6 +72,9 @@ INFLATE_WIRE: Final = 64 * 1024 + 1024
 _CONTROL_PAYLOAD: Final = 125
 """The most that a control frame may carry (section 5.5)."""
 
+_WORTH_IT: Final = 8
+"""Frames in a run that make up for looking for it."""
+
 _MASKED_HEADER: Final = 6
 """The header of a small frame has no more bytes."""
 
@@ -311,7 +314,8 @@ class Decoder:
         if at >= end:
             self._left = at - end
             return end
-        frames = step = 0
+        frames = step = before = 0
+        tries = 2
         last = end - 1
         while at < last:
             step = steps[data[at]][data[at + 1]]
@@ -319,8 +323,17 @@ class Decoder:
                 step = self._long_step(step, data, at)
                 if not step:
                     break
+            elif step == before and tries:
+                # Small frames that are written together are often of one size: take those in one go.
+                run = _run(data, at, step)
+                at += run * step
+                frames += run
+                before = 0
+                tries -= run < _WORTH_IT
+                continue
             at += step
             frames += 1
+            before = step
         if at > end and at - step + _MASKED_HEADER > end:
             # The last header may be cut.
             size = _header_length(data, at - step)
@@ -534,6 +547,16 @@ class Decoder:
         frame.rules += rules
         if AFTER_CLOSE not in frame.rules:
             self.close_code, self.close_reason = frame.code, frame.reason
+
+
+def _run(data: bytes, at: int, step: int) -> int:
+    """How many frames from `at` on are whole and begin with the same two bytes, for which `step` stands."""
+    firsts, seconds = data[at::step], data[at + 1 :: step]
+    alike = min(
+        len(firsts) - len(firsts.lstrip(data[at : at + 1])),
+        len(seconds) - len(seconds.lstrip(data[at + 1 : at + 2])),
+    )
+    return min(alike, (len(data) - at) // step)
 
 
 def parse_close(payload: bytes, *, whole: bool) -> tuple[int | None, str | None, list[Rule]]:

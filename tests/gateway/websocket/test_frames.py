@@ -366,6 +366,42 @@ def test_what_has_begun_is_skipped_to_its_end(sender: Side, length: int) -> None
         assert (decoder.frames, decoder.at_boundary) == (2, True)
 
 
+plain_wires = st.builds(
+    Wire,
+    opcode=st.sampled_from([TEXT, BINARY, PING]),
+    payload=payloads,
+    key=st.sampled_from([KEY, KEY, KEY, None]),
+    form=st.sampled_from([0, 0, 0, 2]),
+)
+
+
+@given(
+    st.lists(st.tuples(plain_wires, st.integers(1, 40)), min_size=1, max_size=6),
+    sides,
+    st.booleans(),
+    st.integers(0, 200),
+    st.binary(max_size=3),
+)
+def test_runs_are_skipped_frame_by_frame(
+    runs: list[tuple[Wire, int]], sender: Side, looking: bool, left: int, trailing: bytes
+) -> None:
+    """Many frames of one size in a row count as many, wherever the bytes end."""
+    wires = [ours(sender, wire.opcode, wire.payload) for wire, times in runs for _ in range(times)]
+    data = b"".join(wire.data for wire in wires)
+    data = data[: max(1, len(data) - left)] + trailing
+    one_by_one = Decoder(sender, preview=PREVIEW)
+    for byte in data:
+        one_by_one.receive_data(bytes([byte]), 0)
+    decoder = Decoder(sender, preview=PREVIEW if looking else None)
+    at = decoder.skip(data, 0)
+    decoder.receive_data(data[at:], 0)
+    assert (decoder.frames, decoder.wire_bytes, decoder.at_boundary) == (
+        one_by_one.frames,
+        one_by_one.wire_bytes,
+        one_by_one.at_boundary,
+    )
+
+
 @given(st.lists(wires, max_size=8), sides, places, st.booleans(), st.binary(max_size=12))
 def test_boundaries_without_a_look(
     sent: list[Wire], sender: Side, where: list[int], deflate: bool, trailing: bytes
@@ -385,15 +421,6 @@ def test_boundaries_without_a_look(
         looking.at_boundary,
         looking.blind,
     )
-
-
-plain_wires = st.builds(
-    Wire,
-    opcode=st.sampled_from([TEXT, BINARY, PING]),
-    payload=payloads,
-    key=st.sampled_from([KEY, KEY, KEY, None]),
-    form=st.sampled_from([0, 0, 0, 2]),
-)
 
 
 @given(
