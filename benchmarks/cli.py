@@ -52,12 +52,12 @@ def _parser() -> argparse.ArgumentParser:
             default=NAMES[kind],
             help=f"not all, but these: {', '.join(NAMES[kind])}",
         )
-    parser.add_argument("--rounds", metavar="N", type=_positive(int), default=5, help="rounds (%(default)s)")
+    parser.add_argument("--rounds", metavar="N", type=_positive(int), default=10, help="rounds (%(default)s)")
     parser.add_argument(
         "--seconds",
         metavar="S",
         type=_positive(float),
-        default=1.0,
+        default=0.4,
         help="seconds that each peer is measured in each round (%(default)s)",
     )
     parser.add_argument(
@@ -112,7 +112,7 @@ def _measure(options: argparse.Namespace) -> None:
     """Measure what is asked for; each scenario's results are written as soon as they are there."""
     native.build(BUILD)
     raise_file_limit()
-    plan = Plan(rounds=options.rounds, seconds=options.seconds, warmup=0.5, tell=_tell)
+    plan = Plan(rounds=options.rounds, seconds=options.seconds, warmup=0.3, tell=_tell)
     if options.quick:
         plan = Plan(rounds=1, seconds=0.2, warmup=0.1, tell=_tell)
     for scenario in SCENARIOS:

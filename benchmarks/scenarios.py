@@ -142,7 +142,7 @@ SCENARIOS: Final = (
         title="How cost grows with connections (ping-pong, 128 B)",
         loads=[Load(label=f"{n:,}", x=n, connections=n) for n in (10, 100, 1_000, MANY)],
         grows="connections",
-        rounds=3,
+        rounds=5,
     ),
     Scenario(
         name="size",
@@ -152,14 +152,14 @@ SCENARIOS: Final = (
             for size in (16, 256, 4 * KIB, 64 * KIB, MIB, 16 * MIB)
         ],
         grows="bytes in a message",
-        rounds=3,
+        rounds=5,
     ),
     Scenario(
         name="frames",
         title="How cost grows with frames in a write (32 connections, 16 B)",
         loads=[Load(label=f"{n:,}", x=n, size=16, batch=n) for n in (1, 10, 100, 1_000)],
         grows="frames in a write",
-        rounds=3,
+        rounds=5,
     ),
     Scenario(
         name="workers",
