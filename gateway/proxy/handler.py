@@ -13,7 +13,7 @@ from gateway.proxy.responses import Done
 from gateway.proxy.shared import Proxy, Tunnels
 from gateway.proxy.story import CLIENT_LEFT, Asked, Downstream, Story
 from gateway.routing import Router
-from gateway.websocket.handshake import OpeningRequest
+from gateway.websocket.handshake import OpeningRequest, wants_websocket
 
 T = TypeVar("T")
 
@@ -55,18 +55,21 @@ class Handler:
             fields=request.fields,
             peer=client.transport.get_extra_info("peername") if client.transport is not None else None,
             downstream=client,
+            upgrade=True,
         )
         return await self._occupied(client, self._story(asked).begin(self._site, self._router))
 
     async def _answer(self, request: web.BaseRequest, reply: Reply | None) -> web.StreamResponse:
         if reply is None:
+            fields = Header(request.raw_headers)
             asked = Asked(
                 method=request.method,
                 version=request.version,
                 target=request.raw_path,
-                fields=Header(request.raw_headers),
+                fields=fields,
                 peer=request.protocol.peername,
                 downstream=_OfAiohttp(request),
+                upgrade=wants_websocket(fields),
                 unfit=unsendable(request.raw_headers),
             )
             reply = await self._story(asked).begin(self._site, self._router)

@@ -51,7 +51,7 @@ class BrokenOffError(Exception):
     """The upstream ended a response before its end."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class UpstreamResponse:
     """An upstream's answer; its body raises BrokenOffError where it ends too early."""
 
@@ -84,7 +84,7 @@ class Problem:
     """What an ErrorHandler has to say instead."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Head:
     """What of a response's head is not a header field."""
 

@@ -53,7 +53,6 @@ from gateway.websocket.handshake import (
     mismatch,
     refusal,
     upgrading,
-    wants_websocket,
 )
 
 CLIENT_LEFT: Final = 499
@@ -73,7 +72,7 @@ class Downstream(Protocol):
         """Let a tunnel have the connection, with what has come behind the request."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Asked:
     """A request, by whomever it was read."""
 
@@ -84,6 +83,8 @@ class Asked:
     peer: object
     """Who asks, as the transport has it: address and port; something else where it has none."""
     downstream: Downstream
+    upgrade: bool
+    """Whether it asks for a WebSocket."""
     unfit: str | None = None
     """Why it cannot be sent on."""
 
@@ -190,7 +191,7 @@ class Story:
             host=decision.host.encode("latin-1"),
             scheme=self._scheme,
         )
-        if not wants_websocket(self._fields):
+        if not self._asked.upgrade:
             return partial(self._exchange, decision, fields)
         try:
             return await self._upgrade(decision, fields)
@@ -305,7 +306,7 @@ class Story:
             hint=hint,
             command=command,
             # The client may still be sending what nobody is going to read.
-            close=request.can_read_body or wants_websocket(self._fields),
+            close=request.can_read_body or self._asked.upgrade,
         )
         return await refuse(request, self._worded(problem, error.code), url)
 

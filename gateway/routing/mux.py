@@ -40,6 +40,12 @@ from gateway.routing.target import (
 
 T = TypeVar("T")
 
+_KNOWN: Final = 1000
+"""Paths that are remembered at a time ..."""
+
+_WORTH_KNOWING: Final = 200
+"""... none of which is longer than this, its host included."""
+
 
 class Kind(enum.IntEnum):
     """What a segment of a pattern matches, from the narrowest to the widest."""
@@ -318,13 +324,15 @@ class ConflictError(ValueError):
 class Mux(Generic[T]):
     """Routes, and which of them takes a request.
 
-    `find` and `candidates` change nothing; `add` must not run beside them.
+    Not safe for use from several threads.
     """
 
     def __init__(self) -> None:
         self.entries: list[Entry[T]] = []
         """In the order in which they were added.  To be read only."""
         self._trees: dict[str, _Node[T]] = {}
+        self._known: dict[tuple[str, str], Match[T]] = {}
+        """What was found for a host and a path: most requests ask for the same few."""
 
     def add(self, host: str, pattern: PathPattern, value: T) -> None:
         """Route the paths that `pattern` matches, for one `host` or, where that is empty, for any.
@@ -338,10 +346,21 @@ class Mux(Generic[T]):
                 raise ConflictError(entry, other)
         tree.insert(entry)
         self.entries.append(entry)
+        self._known.clear()
 
     def find(self, host: str, target: RequestTarget) -> Match[T] | Redirection | None:
         """What becomes of a request with this Host field and `target`; None where no route takes it."""
-        host = _without_port(host)
+        known = self._known.get((host, target.raw_path))
+        if known is not None:
+            return known
+        found = self._look_up(_without_port(host), target)
+        if isinstance(found, Match) and len(host) + len(target.raw_path) < _WORTH_KNOWING:
+            if len(self._known) >= _KNOWN:
+                self._known.clear()
+            self._known[host, target.raw_path] = found
+        return found
+
+    def _look_up(self, host: str, target: RequestTarget) -> Match[T] | Redirection | None:
         path = clean_path(target)
         segments = segments_of(path)
         entry = self._find(host, segments)

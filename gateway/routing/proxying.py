@@ -20,7 +20,7 @@ from gateway.routing.patterns import PatternError
 from gateway.routing.request import ParamSource, RequestFacts
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Request:
     """A request that a route has taken."""
 

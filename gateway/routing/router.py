@@ -16,7 +16,7 @@ from gateway.routing.routes import Route, Routes
 from gateway.routing.target import InvalidTargetError, RequestTarget, parse_target, upstream_target
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class RequestHead:
     """What a request is routed by."""
 
@@ -31,7 +31,7 @@ class RequestHead:
     """Address and port, as `127.0.0.1:5000`."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Forward:
     """Send the request on."""
 

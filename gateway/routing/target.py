@@ -45,7 +45,7 @@ class InvalidTargetError(ValueError):
     """A request target that means nothing here; `str()` of it says why."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class RequestTarget:
     """A request target, taken apart."""
 

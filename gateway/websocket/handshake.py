@@ -44,7 +44,7 @@ _FIELD_LINES: Final = re.compile(_FIELD_LINE + rb"(?:\r\n" + _FIELD_LINE + rb")*
 """Field lines as they should be (RFC 9112 section 5): no fold, no bare CR or LF, no control character."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class OpeningRequest:
     """A client's request for an opening handshake, or what looks like one."""
 
@@ -66,7 +66,7 @@ class Refusal:
     """Fields that the answer must carry."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Switching:
     """A 101, and the bytes that came behind its head."""
 
@@ -92,7 +92,7 @@ class Nonsense:
 Answer = Switching | Ordinary | Nonsense
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Extensions:
     """What the agreed extensions mean to someone who reads the frames (RFC 7692 section 7)."""
 
