@@ -13,6 +13,7 @@ Rules
 """
 
 import asyncio
+import errno
 import socket
 import ssl
 from collections.abc import Callable
@@ -67,6 +68,9 @@ def failure(error: BaseException) -> UpstreamError:
             return UpstreamError(502, "refused the connection; nothing listens there")
         case ConnectionResetError() | BrokenPipeError():
             return UpstreamError(502, "broke the connection off before it answered")
+        case OSError(errno=errno.EMFILE):
+            limit = "this process has as many files open as it may; a WebSocket takes two of them"
+            return UpstreamError(502, f"cannot be reached: {limit}, and ulimit -Hn tells the limit")
         case OSError():
             return UpstreamError(502, f"cannot be reached: {error.strerror or error}")
     return UpstreamError(502, f"cannot be reached: {error}")

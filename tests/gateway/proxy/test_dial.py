@@ -1,6 +1,7 @@
 """Connections to upstreams: what fails is told in words, at once or after the limit."""
 
 import asyncio
+import errno
 import socket
 import time
 from collections.abc import Iterator
@@ -165,7 +166,7 @@ async def test_a_client_that_gives_up_takes_the_dial_with_it(
 
 
 async def test_every_address_of_a_name_is_tried(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An upstream that listens on ::1 alone is up for one who calls it by a name of two addresses."""
+    """A name of two addresses is up as long as one of them is, be it another one than the last time."""
     listener = socket.create_server(("::1", 0), family=socket.AF_INET6)
     port = listener.getsockname()[1]
     asked = 0
@@ -180,20 +181,35 @@ async def test_every_address_of_a_name_is_tried(monkeypatch: pytest.MonkeyPatch)
             (socket.AF_INET6, *kind, ("::1", port, 0, 0)),
         ]
 
-    async def handler(connection: ServerConnection) -> None:
-        await connection.send("from ::1!!")
+    async def greet(connection: ServerConnection) -> None:
+        await connection.send("hello")
 
-    async with serve(handler, sock=listener):
-        with GatewayThread(config_of(f"http://two.example:{port}"), loop="asyncio") as gateway:
-            # asyncio's own loop asks this function, in a thread.
-            monkeypatch.setattr(socket, "getaddrinfo", look_up)
-            for _ in range(2):
-                with await Peer.connect(gateway.port) as client:
-                    await client.send(HANDSHAKE)
-                    assert (await client.read_head()).startswith(b"HTTP/1.1 101 ")
-                    assert await client.read(12) == frame(b"from ::1!!")
-            monkeypatch.undo()
-    assert asked == 1  # the answer is remembered
+    async def visit(gateway: GatewayThread) -> None:
+        with await Peer.connect(gateway.port) as client:
+            await client.send(HANDSHAKE)
+            assert (await client.read_head()).startswith(b"HTTP/1.1 101 ")
+            assert await client.read(7) == frame(b"hello")
+
+    with GatewayThread(config_of(f"http://two.example:{port}"), loop="asyncio") as gateway:
+        # asyncio's own loop asks this function, in a thread.
+        monkeypatch.setattr(socket, "getaddrinfo", look_up)
+        async with serve(greet, sock=listener):
+            for _ in range(3):
+                await visit(gateway)
+        assert asked == 1  # the answer is remembered, and so is who answered
+        async with serve(greet, "127.0.0.1", port):
+            for _ in range(3):
+                await visit(gateway)
+        assert asked == 1
+        monkeypatch.undo()
+
+
+def test_what_uses_up_the_files() -> None:
+    """A gateway out of files says so, and where to look."""
+    error = dial.failure(OSError(errno.EMFILE, "Too many open files"))
+    assert error.status == 502
+    assert "as many files open as it may" in error.did
+    assert "ulimit -Hn" in error.did
 
 
 @pytest.mark.parametrize("request_", REQUESTS)
