@@ -1,6 +1,7 @@
 """The shape of the path that every message takes: what it calls, and what it leaves behind."""
 
 import asyncio
+import gc
 import sys
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
@@ -47,8 +48,10 @@ async def legs(frames: Frames, rate: int = 1) -> AsyncIterator[tuple[Leg, Leg, W
     )
     for direction in (tunnel.to_upstream, tunnel.to_client):
         direction.start()
-    yield tunnel.down, tunnel.up, down, up
-    await log.close(1)
+    try:
+        yield tunnel.down, tunnel.up, down, up
+    finally:
+        await log.close(1)
 
 
 def message(sender: Side, size: int) -> bytes:
@@ -66,11 +69,14 @@ def calls(run: Callable[[], object]) -> Counter[str]:
         elif event == "c_call":
             seen[getattr(called, "__name__", str(called))] += 1
 
+    gc.collect()
+    gc.disable()  # what others have left behind is not of this message
     sys.setprofile(see)
     try:
         run()
     finally:
         sys.setprofile(None)
+        gc.enable()
     del seen[run.__name__], seen["setprofile"]
     return seen
 
