@@ -30,7 +30,7 @@ def run(serving: Coroutine[object, object, int]) -> int:
     """Run to its end what gives an exit status.  Raises what it raises."""
     _raise_file_limit()
     _keep_read_buffers()
-    gc.freeze()  # what has been loaded stays, and the collector need not look at it again and again
+    _freeze()
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         return runner.run(serving)
 
@@ -44,6 +44,7 @@ async def serve(make: Callable[[], Running], changes: AsyncIterator[None] | None
     # First, since it may raise.  By the time the loop comes to the call, there is a gateway.
     lifeline.watch(lambda: _on_lifeline_lost(loop, lambda: gateway.signal("lifeline")))
     gateway = make()
+    _freeze()  # what making it has loaded as well
     for name in ("SIGINT", "SIGTERM", "SIGBREAK"):
         number = getattr(signal, name, None)
         if number is not None:
@@ -118,3 +119,8 @@ def _keep_read_buffers() -> None:
     for each message until it has once freed something larger.
     """
     bytearray(2 * 1024 * 1024)
+
+
+def _freeze() -> None:
+    """What has been loaded stays: the collector need not look at it again and again."""
+    gc.freeze()
