@@ -43,12 +43,13 @@ class Arrivals:
 class Arrival(asyncio.Protocol):
     """One client connection."""
 
-    __slots__ = ("_arrivals", "_late", "_task", "_timer", "transport")
+    __slots__ = ("_arrivals", "_late", "_paused", "_task", "_timer", "transport")
 
     def __init__(self, arrivals: Arrivals) -> None:
         self._arrivals = arrivals
         self._late = b""
         """What has come behind the request."""
+        self._paused = False
         self._task: asyncio.Task[None] | None = None
         """Opens the WebSocket."""
         self._timer: asyncio.TimerHandle | None = None
@@ -68,6 +69,7 @@ class Arrival(asyncio.Protocol):
         if self._task is not None:
             self._late += data
             if len(self._late) > _ENOUGH and self.transport is not None:
+                self._paused = True
                 self.transport.pause_reading()
             return
         if self._timer is not None:
@@ -111,6 +113,9 @@ class Arrival(asyncio.Protocol):
         connection = self._arrivals.http()
         connection.reply = reply
         transport.set_protocol(connection)
+        if self._paused:
+            transport.resume_reading()  # before aiohttp has reasons of its own to pause
         connection.connection_made(transport)
+        if self._timer is not None:
+            connection.expect_head(by=self._timer.when())
         connection.data_received(data)
-        transport.resume_reading()

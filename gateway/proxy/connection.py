@@ -129,6 +129,10 @@ class Connection(web.RequestHandler):
         super().connection_made(transport)
         self._within(self._limits.head)
 
+    def expect_head(self, *, by: float) -> None:
+        """Give the client no longer than until `by`, by the loop's clock: it was here before."""
+        self._within(max(0.0, by - self._loop.time()))
+
     def connection_lost(self, exc: BaseException | None) -> None:
         """Forget the time: the client has gone, or a tunnel has taken the connection over."""
         self._within(None)

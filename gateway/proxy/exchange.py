@@ -89,7 +89,7 @@ class Exchanges:
             reason=response.reason or "",
             fields=response.raw_headers,
             body=_body(response),
-            whole=content.read_nowait() if content.is_eof() else None,
+            whole=content.read_nowait() if content.is_eof() and content.exception() is None else None,
             close=partial(_close, response),
         )
 
@@ -164,9 +164,9 @@ async def ordinary_answer(
     protocol.connection_made(transport)
     leg.hand_over(protocol, data)
     parser = h11.Connection(h11.CLIENT, max_incomplete_event_size=_LONGEST_FIELD)
-    parser.send(h11.Request(method="GET", target="/", headers=list(head)))
-    parser.send(h11.EndOfMessage())
     try:
+        parser.send(h11.Request(method="GET", target="/", headers=list(head)))
+        parser.send(h11.EndOfMessage())
         response = await _response(parser, reader)
     except BaseException:  # also where the client goes away meanwhile
         transport.close()

@@ -1,8 +1,6 @@
 """The requests of one listener, from aiohttp and from those who open a WebSocket right away."""
 
 import asyncio
-from collections.abc import Awaitable
-from typing import TypeVar
 
 from aiohttp import web
 
@@ -14,8 +12,6 @@ from gateway.proxy.shared import Proxy, Tunnels
 from gateway.proxy.story import CLIENT_LEFT, Asked, Downstream, Story
 from gateway.routing import Router
 from gateway.websocket.handshake import OpeningRequest, wants_websocket
-
-T = TypeVar("T")
 
 
 class Handler:
@@ -41,7 +37,11 @@ class Handler:
 
     async def __call__(self, request: web.BaseRequest, reply: Reply | None) -> web.StreamResponse:
         """Answer a request of aiohttp's; with `reply`, it is known how."""
-        response = await self._occupied(request.protocol, self._answer(request, reply))
+        self.enter(request.protocol)
+        try:
+            response = await self._answer(request, reply)
+        finally:
+            self.leave(request.protocol)
         if self._proxy.stopping or self.retired:
             request.protocol.close()  # after this answer
         return response
@@ -57,7 +57,12 @@ class Handler:
             downstream=client,
             upgrade=True,
         )
-        return await self._occupied(client, self._story(asked).begin(self._site, self._router))
+        self.enter(client)
+        try:
+            story = await self._story(asked).begin(self._site, self._router)
+            return None if story is None else _Pending(story, self)
+        finally:
+            self.leave(client)
 
     async def _answer(self, request: web.BaseRequest, reply: Reply | None) -> web.StreamResponse:
         if reply is None:
@@ -78,16 +83,37 @@ class Handler:
     def _story(self, asked: Asked) -> Story:
         return Story(self._proxy, asked, self._scheme, self.tunnels)
 
-    async def _occupied(self, client: object, work: Awaitable[T]) -> T:
-        """What `work` gives; until then, `client` counts as busy."""
+    def enter(self, client: object) -> None:
+        """From now on, `client` counts as busy."""
         self.busy.add(client)
         self.idle.clear()
+
+    def leave(self, client: object) -> None:
+        """`client` does not count as busy any more."""
+        self.busy.discard(client)
+        if not self.busy:
+            self.idle.set()
+
+
+class _Pending:
+    """The answer to a handshake on its way to aiohttp; until it is given, a stop waits for it."""
+
+    def __init__(self, story: Story, handler: Handler) -> None:
+        self._story = story
+        self._handler = handler
+        handler.enter(self)
+
+    async def __call__(self, request: web.BaseRequest) -> web.StreamResponse:
+        """Give it."""
         try:
-            return await work
+            return await self._story(request)
         finally:
-            self.busy.discard(client)
-            if not self.busy:
-                self.idle.set()
+            self._handler.leave(self)
+
+    def drop(self) -> None:
+        """Nobody is left to be given it."""
+        self._story.drop()
+        self._handler.leave(self)
 
 
 class _OfAiohttp:

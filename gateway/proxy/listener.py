@@ -16,7 +16,7 @@ from gateway.config.resources import KeepAliveConfig, ListenConfig
 from gateway.loading import Site
 from gateway.proxy.accept import Door
 from gateway.proxy.arrival import Arrivals
-from gateway.proxy.connection import Limits, Server
+from gateway.proxy.connection import Connection, Limits, Server
 from gateway.proxy.handler import Handler
 from gateway.proxy.listen import Binder, probe, where
 from gateway.proxy.log import EventLog
@@ -133,13 +133,15 @@ class Listener:
         # Not through `Server.shutdown`, which reads no more of a request's body.
         transports = self._transports
         self._close_idle()
-        await self._handler.idle.wait()
+        while self._handler.busy:
+            await self._handler.idle.wait()
         while any(transport.get_write_buffer_size() for transport in transports):  # noqa: ASYNC110 - tells nobody
             await asyncio.sleep(_DELIVERY)
 
     def _close_idle(self) -> None:
         for connection in self._web_server.connections:
-            if connection not in self._handler.busy:
+            assert isinstance(connection, Connection)  # the server makes no others
+            if connection not in self._handler.busy and connection.reply is None:
                 connection.force_close()
         for arrival in self._arrivals.present - self._handler.busy:
             if arrival.transport is not None:

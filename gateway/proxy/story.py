@@ -138,6 +138,7 @@ class Story:
             try:
                 return self.record(await self._answer(request))
             except UpstreamError as error:
+                self._complain_of(error)
                 return self.record(await self._fail(error, request))
         except asyncio.CancelledError:
             self.record(None)
@@ -196,6 +197,7 @@ class Story:
         try:
             return await self._upgrade(decision, fields)
         except UpstreamError as error:
+            self._complain_of(error)
             return partial(self._fail, error)
 
     async def _exchange(self, to: Forward, fields: list[Field], request: web.BaseRequest) -> Done:
@@ -294,7 +296,6 @@ class Story:
         """Answer for an upstream that did not do its part."""
         upstream = self._upstream
         assert upstream is not None
-        self.complain(error.did, upstream, status=error.status)
         hint = command = None
         if is_loopback(upstream.host):
             hint = "Is it running? The kit's own server starts with:"
@@ -309,6 +310,9 @@ class Story:
             close=request.can_read_body or self._asked.upgrade,
         )
         return await refuse(request, self._worded(problem, error.code), url)
+
+    def _complain_of(self, error: UpstreamError) -> None:
+        self.complain(error.did, self._upstream, status=error.status)
 
     def _refusal(self, what: str) -> "_Answer":
         """The answer to a request that is wrong; what else its client sends is not read."""

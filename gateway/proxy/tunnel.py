@@ -335,9 +335,10 @@ class Tunnel:
             direction.start()
         self.down.transport.set_protocol(self.down)
         self.down.transport.resume_reading()
-        if from_client and not opening.lost:
-            self.down.data_received(from_client)
         opening.hand_over(self.up, from_upstream)
+        # Only now would the upstream's leg hear that its write buffer is full.
+        if from_client and not self.up.lost:
+            self.down.data_received(from_client)
 
     def stop(self) -> None:
         """Send Close 1001 both ways, and end once both peers have answered."""

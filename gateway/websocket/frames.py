@@ -75,6 +75,9 @@ _CONTROL_PAYLOAD: Final = 125
 _WORTH_IT: Final = 8
 """Frames in a run that make up for looking for it."""
 
+_STRETCH: Final = 32
+"""Frames among which a run is looked for at first."""
+
 _MASKED_HEADER: Final = 6
 """The header of a small frame has no more bytes."""
 
@@ -550,13 +553,26 @@ class Decoder:
 
 
 def _run(data: bytes, at: int, step: int) -> int:
-    """How many frames from `at` on are whole and begin with the same two bytes, for which `step` stands."""
-    firsts, seconds = data[at::step], data[at + 1 :: step]
-    alike = min(
-        len(firsts) - len(firsts.lstrip(data[at : at + 1])),
-        len(seconds) - len(seconds.lstrip(data[at + 1 : at + 2])),
-    )
-    return min(alike, (len(data) - at) // step)
+    """How many frames from `at` on are whole and begin with the same two bytes, for which `step` stands.
+
+    A longer stretch is looked at only where all of the one before was alike: a short run in a long chunk
+    costs no more than its length.
+    """
+    first, second = data[at : at + 1], data[at + 1 : at + 2]
+    most = (len(data) - at) // step
+    found, stretch = 0, _STRETCH
+    while found < most:
+        stop = at + step * min(found + stretch, most)
+        firsts, seconds = data[at + step * found : stop : step], data[at + step * found + 1 : stop : step]
+        alike = min(
+            len(firsts) - len(firsts.lstrip(first)),
+            len(seconds) - len(seconds.lstrip(second)),
+        )
+        found += alike
+        if alike < stretch:
+            break
+        stretch *= 2
+    return found
 
 
 def parse_close(payload: bytes, *, whole: bool) -> tuple[int | None, str | None, list[Rule]]:

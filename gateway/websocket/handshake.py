@@ -44,6 +44,21 @@ _FIELD_LINES: Final = re.compile(_FIELD_LINE + rb"(?:\r\n" + _FIELD_LINE + rb")*
 """Field lines as they should be (RFC 9112 section 5): no fold, no bare CR or LF, no control character."""
 
 
+_ODD: Final = frozenset({b"content-length", b"transfer-encoding", b"sec-websocket-key1"})
+"""Fields that no plain handshake has: it has no body, and the last is of a draft."""
+
+_ONCE: Final = (
+    b"content-location",
+    b"content-range",
+    b"content-type",
+    b"etag",
+    b"max-forwards",
+    b"server",
+    b"user-agent",
+)
+"""Fields that a request has once, if at all; aiohttp refuses it otherwise."""
+
+
 @dataclass(slots=True)
 class OpeningRequest:
     """A client's request for an opening handshake, or what looks like one."""
@@ -120,7 +135,7 @@ def read_request(data: bytes, longest: int) -> OpeningRequest | None:
     found = header.by_name
     if len(found.get(b"host", ())) != 1 or len(found.get(b"upgrade", ())) != 1:
         return None
-    if b"content-length" in found or b"transfer-encoding" in found:
+    if not found.keys().isdisjoint(_ODD) or any(len(found.get(name, ())) > 1 for name in _ONCE):
         return None
     if not wants_websocket(header):
         return None
