@@ -12,6 +12,7 @@ from typing import cast
 import pytest
 
 from gateway.events import Side
+from gateway.proxy.dial import OpeningLeg
 from gateway.proxy.log import EventLog, Frames
 from gateway.proxy.tunnel import Leg, Tunnel
 from gateway.websocket.handshake import Extensions
@@ -149,3 +150,53 @@ async def test_counts_are_exact_however_the_bytes_come(frames: Frames, cut: int)
         assert (decoder.frames, decoder.wire_bytes) == (len(sizes), len(data))
         assert decoder.at_boundary
         assert b"".join(wire.written) == data
+
+
+class FullWire(Wire):
+    """A transport whose buffer is full after the first write, which it tells its protocol."""
+
+    protocol: asyncio.Protocol
+    paused = False
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.write = self._write
+
+    def _write(self, data: bytes) -> None:
+        self.written.append(data)
+        self.protocol.pause_writing()
+
+    def set_protocol(self, protocol: asyncio.Protocol) -> None:
+        """As transports do."""
+        self.protocol = protocol
+
+    def pause_reading(self) -> None:
+        """Remember it."""
+        self.paused = True
+
+    def resume_reading(self) -> None:
+        """Forget it."""
+        self.paused = False
+
+
+async def test_what_came_ahead_of_the_101_can_fill_a_buffer() -> None:
+    """Who sent it is not read any further, as at any later time."""
+    down, up = FullWire(), FullWire()
+    log = EventLog(None, "off", preview=64, frame_rate=1)
+    tunnel = Tunnel(
+        1,
+        cast(asyncio.Transport, down),
+        cast(asyncio.Transport, up),
+        agreed=PLAIN,
+        log=log,
+        on_closed=lambda _: None,
+    )
+    opening = OpeningLeg()
+    up.set_protocol(opening)
+    opening.connection_made(cast(asyncio.Transport, up))
+    try:
+        tunnel.start(from_client(b"early"), opening, b"")
+        assert up.written == [from_client(b"early")]
+        assert (down.paused, up.paused) == (True, False)
+    finally:
+        await log.close(1)

@@ -41,6 +41,24 @@ async def test_an_upgrade_that_is_not_answered_ends_at_the_limit(upstream: Upstr
         assert time.monotonic() - began < 4
 
 
+@pytest.mark.parametrize("loop", LOOPS)
+async def test_a_handshake_that_is_refused_meanwhile_gets_its_answer(upstream: Upstream, loop: Loop) -> None:
+    """The upstream's ordinary answer arrives whole, however it comes in pieces."""
+    with start(upstream, loop=loop) as gateway, await Peer.connect(gateway.port) as client:
+        await client.send(HANDSHAKE)
+        server = await upstream.accept()
+        await server.read_head()
+        gateway.signal()
+        await gateway.records.wait_for(Stopping)
+        await server.send(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 10\r\n\r\n")
+        assert (await client.read_head()).startswith(b"HTTP/1.1 403 ")
+        await server.send(b"hello")
+        assert await client.read(5) == b"hello"
+        await server.send(b"world")
+        assert await client.read_to_end() == b"world"
+        await gateway.ended()
+
+
 async def test_a_plain_request_in_flight_may_finish(upstream: Upstream) -> None:
     """Its response arrives whole, and then the gateway ends, without waiting for the limit."""
     with start(upstream) as gateway, await Peer.connect(gateway.port) as client:

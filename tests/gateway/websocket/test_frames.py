@@ -400,6 +400,30 @@ def test_runs_are_skipped_frame_by_frame(
     )
 
 
+class Watched(bytes):
+    """Bytes that know how much of them was looked at."""
+
+    looked_at: int
+
+    def __getitem__(self, key: Any) -> Any:
+        found = super().__getitem__(key)
+        self.looked_at += 1 if isinstance(found, int) else len(found)
+        return found
+
+
+@pytest.mark.parametrize("looking", [True, False])
+@pytest.mark.parametrize("run", [1, 2, 3, 8, 9, 33, 100])
+@pytest.mark.parametrize("between", [ours("upstream", TEXT, b"x"), Wire(opcode=0xB, key=None)])
+def test_runs_cost_no_more_than_their_length(run: int, between: Wire, looking: bool) -> None:
+    """However somebody arranges frames: a chunk is not looked at again and again."""
+    data = Watched((ours("upstream", TEXT).data * run + between.data) * 3000)
+    data.looked_at = 0
+    decoder = Decoder("upstream", preview=0 if looking else None)
+    decoder.receive_data(data, 0)
+    assert decoder.frames == (run + 1) * 3000
+    assert data.looked_at < 16 * len(data)
+
+
 @given(st.lists(wires, max_size=8), sides, places, st.booleans(), st.binary(max_size=12))
 def test_boundaries_without_a_look(
     sent: list[Wire], sender: Side, where: list[int], deflate: bool, trailing: bytes

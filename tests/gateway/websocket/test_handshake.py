@@ -120,6 +120,8 @@ def test_only_what_is_whole_is_read() -> None:
         head_of("/ws", [*REQUEST, (b"Host", b"other.example")]),
         head_of("/ws", [*REQUEST, (b"Content-Length", b"0")]),
         head_of("/ws", [*REQUEST, (b"Transfer-Encoding", b"chunked")]),
+        head_of("/ws", [*REQUEST, (b"User-Agent", b"a"), (b"user-agent", b"a")]),
+        head_of("/ws", [*REQUEST, (b"Sec-WebSocket-Key1", b"a")]),
         head_of("/ws", but(REQUEST, b"Host")),
         head_of("/ws", but(REQUEST, b"Upgrade", b"h2c")),
         head_of("/ws", but(REQUEST, b"Connection", b"keep-alive")),
@@ -134,6 +136,7 @@ def test_what_is_not_plain_is_left_alone(head: bytes) -> None:
 
 LINES = head_of("/ws", REQUEST).split(b"\r\n")[1:-2]
 ODD_LINES = [b"X:y", b"x-Y:\t z ", b": z", b"X", b" X: y", b"A:\x01", b"A:\xff", b"Upgrade: x", b"Host: b"]
+ODD_LINES += [b"%s: a" % name for name in (b"User-Agent", b"Content-Type", b"Cookie", b"Sec-WebSocket-Key1")]
 TARGETS = [b"/ws", b"/a?b#c", b"*", b"http://a/ws", b" /ws", b"/a b"]
 
 
