@@ -18,6 +18,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from itertools import islice
 from typing import Final, Literal
 
 from gateway.events import (
@@ -51,6 +52,9 @@ FLUSH: Final = 0.5
 
 _RECORD_COST: Final = 600
 """About what a waiting record takes, its payload aside."""
+
+_TURNED: Final = 200
+"""Directions of which a window takes account."""
 
 _PAUSE: Final = 0.01
 """Seconds that the writer lets records gather after it has written some."""
@@ -194,7 +198,7 @@ class EventLog:
         self._written_cost = 0  # the writer's
         self._left_out = 0
         self._active: dict[Tap, None] = {}
-        """The directions with frames in this window, in the order in which they came."""
+        """The directions that send, those first whose turn comes first."""
         self._timer: asyncio.TimerHandle | None = None
         self._window_ends = 0
         """Monotonic ns."""
@@ -314,10 +318,15 @@ class EventLog:
             self._set_timer()
 
     def _turn(self, now: int) -> None:
-        """Begin the window of `now`; a direction that sent nothing in the last one waits until it does."""
-        taps, self._active = self._active, {}
+        """Begin the window of `now`; a direction that sent nothing since its last turn waits until it does.
+
+        Where very many directions send, they take turns at it, so that neither the windows nor what is told
+        of each direction takes more time the more there are.
+        """
         demands, omitted = [], 0
-        for tap in taps:
+        turned = list(islice(self._active, _TURNED))
+        for tap in turned:
+            del self._active[tap]
             demand, left_out = tap.turn()
             omitted += left_out
             if demand:
@@ -328,8 +337,9 @@ class EventLog:
                 tap.room = 1
         self.sampler.turn(now / _NS, demands, omitted)
         self._window_ends = int(self.sampler.end * _NS)
-        for tap in self._active:
-            tap.room = self.sampler.share
+        for tap in turned:
+            if tap.active:
+                tap.room = self.sampler.share
 
     # What the writer does.
 

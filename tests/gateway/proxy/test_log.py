@@ -4,6 +4,8 @@ import asyncio
 import os
 import signal
 import subprocess
+import time
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,8 +13,10 @@ import pytest
 from websockets.asyncio.client import connect
 from websockets.asyncio.server import ServerConnection, serve
 
-from gateway.events import Close, Error, Frame, Listening, Omitted, Open, Request, Stopping, Violation
-from gateway.proxy.log import Frames
+from gateway.events import Close, Error, Event, Frame, Listening, Omitted, Open, Request, Stopping, Violation
+from gateway.proxy.log import EventLog, Frames, Made, Tap
+from gateway.websocket.frames import Decoder
+from gateway.websocket.handshake import Extensions
 from tests.gateway.proxy.raw import KEY, close, frame, from_client, handshake, open_tunnel, switching
 from tests.gateways import GatewayProcess, GatewayThread, config_of, gateway_command
 from tests.servers import PATIENCE, Peer, Upstream, reserved_port
@@ -350,6 +354,41 @@ async def test_a_reader_that_does_not_read_harms_nobody(
         process.communicate()
         if how != "goes away":
             os.close(reader)
+
+
+async def test_very_many_directions_take_turns(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is told of those left out does not grow with their number, and is exact in the end."""
+    directions, windows = 1000, 20
+    log = EventLog(None, "json", preview=0, frame_rate=100)
+    told: list[Event] = []
+
+    def put(make: Made) -> bool:
+        told.append(make("", 0))
+        return True
+
+    monkeypatch.setattr(log, "put", put)
+    plain = Extensions(deflate=False, client_takeover=False, upstream_takeover=False, rsv_known=0)
+    taps = [
+        Tap(log, conn, "client", Decoder("client", preview=0), plain) for conn in range(1, directions + 1)
+    ]
+    now = time.monotonic_ns()
+    for _ in range(windows):
+        before = len(told)
+        for tap in taps:
+            tap.receive_data(from_client(b"x"), now)
+        assert len(told) - before <= 200
+        now += 100_000_000
+    for tap in taps:
+        tap.finish()
+    left_out = Counter[int]()
+    for record in told:
+        assert isinstance(record, Omitted)
+        left_out[record.conn] += record.frames
+    for tap in taps:
+        assert left_out[tap.conn] == tap.decoder.omitted_frames
+        assert tap.decoder.frames == windows
+    assert sum(tap.decoder.recorded_frames for tap in taps) >= 100
+    await log.close(1)
 
 
 async def test_a_full_log_says_how_much_is_missing(upstream: Upstream) -> None:
