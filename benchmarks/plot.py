@@ -139,7 +139,8 @@ def _panel(axis: Axes, row: Row, metric: str, names: Sequence[str], theme: Theme
     axis.tick_params(length=0)
     axis.xaxis.set_major_locator(LogLocator(numticks=9))
     axis.xaxis.set_minor_locator(NullLocator())
-    axis.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}"))
+    # Two such numbers beside each other would touch.
+    axis.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}" if value < 1000 else ""))
     axis.grid(axis="y", color=theme.quiet, linewidth=0.5)
     axis.set_axisbelow(True)
     axis.spines[:].set_visible(False)
@@ -188,6 +189,9 @@ def _growth(scenarios: Sequence[Scenario], results: Mapping[str, Result], theme:
         axis.tick_params(length=0)
         axis.spines[:].set_visible(False)
         _curves(axis, rows, theme)
+        low, high = axis.get_ylim()
+        if high < 20 * low:
+            axis.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     return canvas
 
 
