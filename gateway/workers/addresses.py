@@ -62,7 +62,8 @@ class Bound:
     """The address of one server, bound."""
 
     def __init__(self, site: Site, sockets: list[socket.socket], own: Sequence[list[socket.socket]]) -> None:
-        self.site = site
+        self.site: Final = site
+        """What it has been bound for; the server may be another by now, at the same address."""
         self._sockets = sockets
         """What all share; none where each worker has sockets of its own."""
         self._own = own

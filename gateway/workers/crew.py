@@ -10,7 +10,7 @@ Rules
 import asyncio
 import os
 import pickle
-from collections.abc import Iterable
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import Final
 
@@ -56,8 +56,9 @@ class Crew:
         self._workers: dict[int, WorkerProcess] = {}
         """The last one in each place, by their numbers, from 1."""
         self._generation = 0
+        self._load = 0
         self._config: Config | None = None
-        self._bound: tuple[Bound, ...] = ()
+        self._bound: dict[str, Bound] = {}
         self._stopping = asyncio.Event()
         self._ending: list[WorkerProcess] = []
         """Those that a stop has found running."""
@@ -82,13 +83,16 @@ class Crew:
                 task.cancel()
             await asyncio.gather(*keeping, return_exceptions=True)
 
-    async def serve(self, config: Config, bound: Iterable[Bound]) -> tuple[tuple[str, str], ...]:
+    async def serve(
+        self, load: int, config: Config, bound: Mapping[str, Bound]
+    ) -> tuple[tuple[str, str], ...]:
         """Let all serve `config` on the addresses that are `bound`: addresses and urls of what is new.
 
-        Raises ServeError where one of them does not, which the others do all the same.
+        `load` counts what has been loaded, so that nobody reads its files again; `bound` is by the labels of
+        the servers.  Raises ServeError where one of them does not, which the others do all the same.
         """
         self._generation += 1
-        self._config, self._bound = config, tuple(bound)
+        self._load, self._config, self._bound = load, config, dict(bound)
         for number, worker in self._workers.items():
             self._send(number, worker)
         limit = _ANSWER + self.size
@@ -162,9 +166,10 @@ class Crew:
     def _send(self, number: int, worker: WorkerProcess) -> None:
         """Tell a worker what to serve."""
         assert self._config is not None
-        sockets = {each.site.server.label: each.of(number) for each in self._bound}
+        sockets = {label: each.of(number) for label, each in self._bound.items()}
         message = Serve(
             generation=self._generation,
+            load=self._load,
             config=pickle.dumps(share_of(self._config, number, self.size)),
             sockets={label: len(those) for label, those in sockets.items()},
         )

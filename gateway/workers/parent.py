@@ -12,6 +12,7 @@ Rules
 """
 
 import asyncio
+import itertools
 from collections.abc import AsyncIterator, Callable, Container, Iterable, Sequence
 from typing import Any
 
@@ -29,6 +30,9 @@ class Parent:
     def __init__(self, loaded: Loaded, load: Callable[[], Loading], crew: Crew, merge: Merge) -> None:
         """`load` is what a reload calls, in a thread."""
         self._loaded = loaded
+        self._loads = itertools.count(1)
+        self._load = next(self._loads)
+        """Which load `_loaded` is."""
         self._crew = crew
         self._merge = merge
         self._log = merge.log
@@ -78,12 +82,14 @@ class Parent:
 
     async def _serve(self, changes: AsyncIterator[None] | None) -> None:
         """Begin, and reload when it is wanted."""
-        await self._tell(self._loaded, self._bound)
+        await self._tell()
         await self._reloader.run(changes)
 
-    async def _tell(self, loaded: Loaded, bound: dict[Key, Bound]) -> None:
-        """Let the workers serve `loaded` where it is `bound`.  Raises ServeError."""
-        for addr, url in await self._crew.serve(loaded.config, bound.values()):
+    async def _tell(self) -> None:
+        """Let the workers serve what has been loaded, where it is bound.  Raises ServeError."""
+        keys = {site.server.label: key_of(site) for site in self._loaded.sites}
+        bound = {label: self._bound[key] for label, key in keys.items() if key in self._bound}
+        for addr, url in await self._crew.serve(self._load, self._loaded.config, bound):
             self._log.listening(addr, url)
 
     async def _change_to(self, loaded: Loaded) -> None:
@@ -95,12 +101,11 @@ class Parent:
         opened = await self._bind_beside(
             [site for key, site in sites.items() if key not in self._bound], sites
         )
-        before, self._loaded = self._bound, loaded
+        self._loaded, self._load = loaded, next(self._loads)
+        before = self._bound
         self._bound = {key: before.get(key) or opened[key] for key in sites}
-        for key, each in self._bound.items():
-            each.site = sites[key]
         try:
-            await self._tell(loaded, self._bound)
+            await self._tell()
         finally:
             self._close_all(each for key, each in before.items() if key not in sites)
 
@@ -119,14 +124,16 @@ class Parent:
                 raise
             self._bound = {key: each for key, each in self._bound.items() if key not in in_the_way}
             try:
-                await self._tell(self._loaded, self._bound)
+                await self._tell()
             finally:
                 self._close_all(in_the_way.values())
             try:
                 return await self._bind(sites)
             except ListenError:
-                self._bound |= await self._bind([each.site for each in in_the_way.values()])
-                await self._tell(self._loaded, self._bound)
+                self._bound |= await self._bind(
+                    [site for site in self._loaded.sites if key_of(site) in in_the_way]
+                )
+                await self._tell()
                 raise
 
     async def _bind(self, sites: Sequence[Site]) -> dict[Key, Bound]:
