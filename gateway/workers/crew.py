@@ -2,6 +2,7 @@
 
 Rules
     * A worker that ends unasked gets a successor on the same sockets, with the config that holds then.
+    * So does one that does not follow where others do: it is killed, since nobody knows what it serves.
     * Where one worker after the other ends early, `_TRIES` times running, the crew gives up.
     * No worker stays behind: one that does not end in time is killed, and one whose parent has gone ends by
       its lifeline.
@@ -10,7 +11,7 @@ Rules
 import asyncio
 import os
 import pickle
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Final
 
@@ -31,7 +32,7 @@ _BREATH: Final = 1.0
 """Seconds to wait where the system has no room for another process."""
 
 _ANSWER: Final = 30.0
-"""Seconds that all workers have to serve a config, and one more for each of them."""
+"""Seconds that workers have to serve a config, and one more for each of them."""
 
 _COUNT: Final = 1.0
 """Seconds that all workers have to say how many WebSockets are open."""
@@ -83,40 +84,42 @@ class Crew:
                 task.cancel()
             await asyncio.gather(*keeping, return_exceptions=True)
 
+    async def offer(
+        self, load: int, config: Config, bound: Mapping[str, Bound]
+    ) -> tuple[tuple[str, str], ...]:
+        """`serve`, as long as a worker follows.
+
+        Raises ServeError where of those that run none does; `serve` has to say then what holds.
+        """
+        asked = self._ask(load, config, bound)
+        await self._until(
+            lambda: all(self._answer(each) or each.status is not None for each in asked), self._patience
+        )
+        if asked and not any(map(self._follows, asked)):
+            reasons = "; ".join(map(self._refusal, asked))
+            raise ServeError(f"no worker follows, so all go on as before: {reasons}")
+        return await self._settle()
+
     async def serve(
         self, load: int, config: Config, bound: Mapping[str, Bound]
     ) -> tuple[tuple[str, str], ...]:
         """Let all serve `config` on the addresses that are `bound`: addresses and urls of what is new.
 
         `load` counts what has been loaded, so that nobody reads its files again; `bound` is by the labels of
-        the servers.  Raises ServeError where one of them does not, which the others do all the same.
+        the servers.
         """
-        self._generation += 1
-        self._load, self._config, self._bound = load, config, dict(bound)
-        for number, worker in self._workers.items():
-            self._send(number, worker)
-        limit = _ANSWER + self.size
-        try:
-            async with asyncio.timeout(limit):
-                while len(told := self._answers()) < self.size:
-                    await self._heard()
-        except TimeoutError:
-            raise ServeError(f"not all workers have answered within {limit:g} s") from None
-        if problems := [f"{name}: {problem}" for name, each in told for problem in each.problems]:
-            raise ServeError("; ".join(problems))
-        # A successor has started them all; what is new, the others have started as well.
-        first, *others = (each.listening for _, each in told)
-        return tuple(address for address in first if all(address in each for each in others))
+        self._ask(load, config, bound)
+        return await self._settle()
 
     async def stop(self, name: str) -> int:
         """Let all stop: how many WebSockets they had open.  `name` is the signal's."""
         self._stopping.set()
         self.signal(name)
         self._ending = self._running()
-        with suppress(TimeoutError):  # nobody knows the count of a worker that hangs
-            async with asyncio.timeout(_COUNT):
-                while any(each.open is None and each.status is None for each in self._ending):
-                    await self._heard()
+        # Nobody knows the count of a worker that hangs.
+        await self._until(
+            lambda: all(each.open is not None or each.status is not None for each in self._ending), _COUNT
+        )
         return sum(each.open or 0 for each in self._ending)
 
     def signal(self, name: str) -> None:
@@ -147,21 +150,61 @@ class Crew:
         self._stopping.set()
         self._cut_lifeline()
         self.kill("was still there at the end")
-        with suppress(TimeoutError):
-            async with asyncio.timeout(GRACE):
-                while self._running():
-                    await self._heard()
+        await self._until(lambda: not self._running(), GRACE)
 
     def _running(self) -> list[WorkerProcess]:
         return [each for each in self._workers.values() if each.status is None]
 
-    def _answers(self) -> list[tuple[str, Serving]]:
-        """What those say that serve what is to be served, each with its name."""
-        return [
-            (each.name, each.serving)
-            for each in self._running()
-            if each.serving is not None and each.serving.generation == self._generation
-        ]
+    @property
+    def _patience(self) -> float:
+        """Seconds that workers have to serve a config."""
+        return _ANSWER + self.size
+
+    def _ask(self, load: int, config: Config, bound: Mapping[str, Bound]) -> list[WorkerProcess]:
+        """Tell all what to serve from now on: those that have been told."""
+        self._generation += 1
+        self._load, self._config, self._bound = load, config, dict(bound)
+        for number, worker in self._workers.items():
+            self._send(number, worker)
+        return self._running()
+
+    async def _settle(self) -> tuple[tuple[str, str], ...]:
+        """Wait until all serve what is to be served, and replace those that do not: addresses and urls."""
+        while len(following := [each for each in self._present() if self._follows(each)]) < self.size:
+            await self._until(
+                lambda: sum(self._answer(each) is not None for each in self._present()) == self.size,
+                self._patience,
+            )
+            for each in self._present():
+                if not self._follows(each):
+                    self._log.error(f"{self._refusal(each)}; it is killed")
+                    each.kill()
+        # A successor has started them all; what is new, the others have started as well.
+        first, *others = (each.serving.listening for each in following if each.serving is not None)
+        return tuple(address for address in first if all(address in each for each in others))
+
+    def _present(self) -> list[WorkerProcess]:
+        """Those that run, and go on running."""
+        return [each for each in self._running() if not each.killed]
+
+    def _answer(self, worker: WorkerProcess) -> Serving | None:
+        """What a worker says to what is to be served; None: nothing yet."""
+        answer = worker.serving
+        return answer if answer is not None and answer.generation == self._generation else None
+
+    def _follows(self, worker: WorkerProcess) -> bool:
+        """Whether a worker serves what is to be served."""
+        answer = self._answer(worker)
+        return worker.status is None and answer is not None and not answer.problems
+
+    def _refusal(self, worker: WorkerProcess) -> str:
+        """Why a worker does not follow."""
+        if worker.status is not None:
+            return f"{worker.name} {words(worker.status)}"
+        answer = self._answer(worker)
+        if answer is None:
+            return f"{worker.name} has not answered within {self._patience:g} s"
+        return f"{worker.name} does not follow: {', '.join(answer.problems)}"
 
     def _send(self, number: int, worker: WorkerProcess) -> None:
         """Tell a worker what to serve."""
@@ -174,6 +217,13 @@ class Crew:
             sockets={label: len(those) for label, those in sockets.items()},
         )
         worker.post(message, [sock for those in sockets.values() for sock in those])
+
+    async def _until(self, holds: Callable[[], bool], limit: float) -> None:
+        """Wait until something holds, but no longer than `limit` seconds."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(limit):
+                while not holds():
+                    await self._heard()
 
     async def _heard(self) -> None:
         """Wait for a worker to say something, or to end."""

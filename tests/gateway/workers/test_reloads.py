@@ -12,22 +12,9 @@ from tests.gateway.proxy.listening import config_with
 from tests.gateway.proxy.raw import from_client
 from tests.gateway.proxy.reloading import Serving, config_for, get_new, named
 from tests.gateway.proxy.test_listen_tls import dial, tls_of, trusting
-from tests.gateway.workers.crews import close_all, kill, open_over_all, workers_of
+from tests.gateway.workers.crews import begin, close_all, kill, open_over_all, reload, workers_of
 from tests.gateways import LOOPS, GatewayProcess, Loop
 from tests.servers import Peer, Upstream, reserved_port
-
-
-def begin(config: str, *options: str) -> GatewayProcess:
-    """Two workers, which reload on SIGHUP."""
-    return GatewayProcess(config, "--workers", "2", *options, daemon=True)
-
-
-async def reload(gateway: GatewayProcess, config: str) -> Reload:
-    """What comes of a reload with this config in the file."""
-    past = len(gateway.records.all(Reload))
-    gateway.path.write_text(config)
-    gateway.signal(signal.SIGHUP)
-    return await gateway.records.wait_for(Reload, past=past)
 
 
 async def answers(port: int) -> set[str]:

@@ -1,0 +1,70 @@
+"""Workers that do not follow a reload: replaced where others follow; where none does, all go on as before.
+
+What makes a worker refuse here is that it can open no more files.
+"""
+
+import resource
+from pathlib import Path
+
+import trustme
+
+from gateway.events import Error
+from tests.gateway.proxy.listening import config_with
+from tests.gateway.proxy.raw import from_client
+from tests.gateway.proxy.test_listen_tls import dial, tls_of, trusting
+from tests.gateway.workers.crews import begin, close_all, kill, open_over_all, reload, workers_of
+from tests.servers import Upstream
+
+
+def limit(process: int, files: int | None) -> None:
+    """Let a process open no file whose number is not below `files`; None: as many as ever."""
+    _, hard = resource.prlimit(process, resource.RLIMIT_NOFILE)
+    resource.prlimit(process, resource.RLIMIT_NOFILE, (hard if files is None else files, hard))
+
+
+async def test_one_that_refuses_is_replaced(upstream: Upstream, tmp_path: Path) -> None:
+    """By one that follows; the reload is good, and the WebSockets of the other live on."""
+    url = f"http://127.0.0.1:{upstream.port}"
+    authority = trustme.CA()
+    with begin(config_with(url)) as gateway:
+        pairs = await open_over_all(gateway, upstream)
+        victim, other = workers_of(gateway.pid)
+        limit(victim, 3)
+        assert (await reload(gateway, config_with(url, listen=tls_of(tmp_path, authority)))).ok
+        now = workers_of(gateway.pid)
+        assert len(now) == 2
+        assert other in now
+        assert victim not in now
+        for _ in range(24):
+            _, writer = await dial(gateway.port, trusting(authority))
+            writer.close()
+        told = [each.message for each in gateway.records.all(Error)]
+        assert told[0].startswith(f"worker 1 (pid {victim}) does not follow: ")
+        assert told[0].endswith("; it is killed")
+        assert f"worker 1 (pid {victim}) was killed by SIGKILL; another one takes its place" in told
+        close_all(pairs)
+
+
+async def test_where_all_refuse_nothing_changes(upstream: Upstream, tmp_path: Path) -> None:
+    """WebSockets live on, the old address stays, and a successor has the config that holds."""
+    url = f"http://127.0.0.1:{upstream.port}"
+    with begin(config_with(url)) as gateway:
+        pairs = await open_over_all(gateway, upstream)
+        workers = workers_of(gateway.pid)
+        for each in workers:
+            limit(each, 3)
+        told = await reload(gateway, config_with(url, listen=tls_of(tmp_path, trustme.CA())))
+        assert not told.ok
+        reason = f"no worker follows, so all go on as before: worker 1 (pid {workers[0]}) does not follow: "
+        assert told.problems[0].startswith(reason)
+        assert workers_of(gateway.pid) == workers
+        for each in workers:
+            limit(each, None)
+        for client, server in pairs:
+            await client.send(from_client(b"hello"))
+            assert await server.read(11) == from_client(b"hello")
+        close_all(pairs)
+        await kill(workers[0])
+        pairs = await open_over_all(gateway, upstream)
+        close_all(pairs)
+    assert len(gateway.records.all(Error)) == 2  # the end of the one that was killed, and its WebSockets
