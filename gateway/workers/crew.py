@@ -20,7 +20,7 @@ from gateway.proxy.listen import ServeError
 from gateway.workers.addresses import Bound, share_of
 from gateway.workers.channel import Serve, Serving
 from gateway.workers.merge import Merge
-from gateway.workers.process import Command, WorkerProcess, words
+from gateway.workers.process import Command, WorkerProcess
 
 _TRIES: Final = 3
 """How often running a worker may end early."""
@@ -136,7 +136,7 @@ class Crew:
             await self._heard()
         for worker in self._ending:
             if worker.status and not worker.killed:
-                self._log.error(f"{worker.name} {words(worker.status)} while it stopped")
+                self._log.error(f"{worker.how} while it stopped")
 
     def kill(self, why: str) -> None:
         """End all that are left the hard way."""
@@ -179,6 +179,8 @@ class Crew:
                 if not self._follows(each):
                     self._log.error(f"{self._refusal(each)}; it is killed")
                     each.kill()
+        for each in following:
+            each.has = frozenset(self._bound.values())
         # A successor has started them all; what is new, the others have started as well.
         first, *others = (each.serving.listening for each in following if each.serving is not None)
         return tuple(address for address in first if all(address in each for each in others))
@@ -200,7 +202,7 @@ class Crew:
     def _refusal(self, worker: WorkerProcess) -> str:
         """Why a worker does not follow."""
         if worker.status is not None:
-            return f"{worker.name} {words(worker.status)}"
+            return worker.how
         answer = self._answer(worker)
         if answer is None:
             return f"{worker.name} has not answered within {self._patience:g} s"
@@ -209,7 +211,9 @@ class Crew:
     def _send(self, number: int, worker: WorkerProcess) -> None:
         """Tell a worker what to serve."""
         assert self._config is not None
-        sockets = {label: each.of(number) for label, each in self._bound.items()}
+        sockets = {
+            label: [] if each in worker.has else each.of(number) for label, each in self._bound.items()
+        }
         message = Serve(
             generation=self._generation,
             load=self._load,
@@ -260,4 +264,4 @@ class Crew:
         while worker.status is None:
             await self._heard()
         now, since = asyncio.get_running_loop().time(), worker.since
-        return f"{worker.name} {words(worker.status)}", since is not None and now - since > _EARLY
+        return worker.how, since is not None and now - since > _EARLY

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from gateway import lifeline
+from gateway.workers.addresses import Bound
 from gateway.workers.channel import Ending, Message, Serving, Stop, receive, send
 from gateway.workers.merge import Merge
 
@@ -60,6 +61,10 @@ class WorkerProcess:
         """How many WebSockets it had when it began to stop; None: it has not begun."""
         self.status: int | None = None
         """Its exit status; negative: the number of the signal that killed it; None: it runs."""
+        self.has: frozenset[Bound] = frozenset()
+        """The addresses of which it has the sockets, as far as is known."""
+        self.trouble = ""
+        """Why it was killed, where it could not be spoken with, in brackets."""
         self.killed = False
         """Whether its end is its parent's doing."""
         self._outbox: queue.SimpleQueue[tuple[Message, list[socket.socket]] | None] = queue.SimpleQueue()
@@ -84,6 +89,12 @@ class WorkerProcess:
         """Let it stop; the second time, at once.  `name` is the signal's."""
         self.post(Stop(signal=name))
 
+    @property
+    def how(self) -> str:
+        """Who ended, and how."""
+        assert self.status is not None
+        return f"{self.name} {words(self.status)}{self.trouble}"
+
     def kill(self) -> None:
         """End it the hard way, if it has not ended yet."""
         self.killed = True
@@ -92,17 +103,30 @@ class WorkerProcess:
     def _speak(self) -> None:
         while (item := self._outbox.get()) is not None:
             message, sockets = item
-            with suppress(OSError):  # it has ended, which the other threads tell
+            try:
                 send(self._channel, message, sockets)
+            except ConnectionError:
+                pass  # it is about to end, which the other threads tell
+            except OSError as error:
+                self._give_up(error)
             for each in sockets:
                 each.close()
         self._channel.close()
 
     def _listen(self) -> None:
-        with suppress(OSError):
+        try:
             while (received := receive(self._channel)) is not None:
                 self._tell(self._take, received[0])
+        except ConnectionError:
+            pass  # as above
+        except Exception as error:  # noqa: BLE001 - whatever it has said, its end has to be told
+            self._give_up(error)
         self._tell(self._end, self._process.wait())
+
+    def _give_up(self, error: Exception) -> None:
+        """End it where it cannot be spoken with: its successor may have more luck."""
+        self.trouble = f" ({error})"
+        self._process.kill()
 
     def _tell(self, take: Callable[..., None], what: object) -> None:
         with suppress(RuntimeError):  # the loop has ended already

@@ -100,6 +100,7 @@ class Worker:
         self._secrets = secrets
         self._given = Given()
         self._gateway: Gateway | None = None
+        self._status = 0
         self._signals: list[str] = []
         """Those that came before there was a gateway."""
         self._wanted: deque[tuple[Serve, list[socket.socket]]] = deque()
@@ -120,7 +121,7 @@ class Worker:
             while not self._wanted and not self._signals:
                 await self._heard()
             if self._signals:
-                return 0
+                return self._status
             loading = await asyncio.to_thread(self._load)
             if loading.loaded is None:
                 for each in loading.problems:
@@ -130,7 +131,7 @@ class Worker:
             for name in self._signals:
                 self._gateway.signal(name)
             await self._gateway.run(self._changes())
-            return 0
+            return self._status
         finally:
             await self._log.close(FLUSH)
 
@@ -189,9 +190,18 @@ class Worker:
 
     def _listen(self, loop: asyncio.AbstractEventLoop) -> None:
         """Hear what the parent says.  A thread of its own."""
-        with suppress(OSError):
+        try:
             while (received := receive(self._channel)) is not None:
                 _call(loop, partial(self._take, *received))
+        except Exception as error:  # noqa: BLE001 - whatever it is, nothing more can be heard
+            _call(loop, partial(self._give_up, str(error)))
+
+    def _give_up(self, why: str) -> None:
+        """End at once, since nobody could say so later; a successor may have more luck."""
+        self._log.error(f"the parent is not heard any more: {why}")
+        self._status = 1
+        for _ in range(2):
+            self._stop("SIGTERM")
 
     def _take(self, message: Message, sockets: list[socket.socket]) -> None:
         if isinstance(message, Serve):

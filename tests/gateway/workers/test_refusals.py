@@ -10,10 +10,11 @@ import trustme
 
 from gateway.events import Error
 from tests.gateway.proxy.listening import config_with
-from tests.gateway.proxy.raw import from_client
+from tests.gateway.proxy.raw import from_client, open_tunnel
+from tests.gateway.proxy.reloading import get_new, named
 from tests.gateway.proxy.test_listen_tls import dial, tls_of, trusting
 from tests.gateway.workers.crews import begin, close_all, kill, open_over_all, reload, workers_of
-from tests.servers import Upstream
+from tests.servers import Upstream, reserved_port
 
 
 def limit(process: int, files: int | None) -> None:
@@ -65,6 +66,38 @@ async def test_where_all_refuse_nothing_changes(upstream: Upstream, tmp_path: Pa
             assert await server.read(11) == from_client(b"hello")
         close_all(pairs)
         await kill(workers[0])
-        pairs = await open_over_all(gateway, upstream)
-        close_all(pairs)
-    assert len(gateway.records.all(Error)) == 2  # the end of the one that was killed, and its WebSockets
+        close_all([await open_tunnel(gateway.port, upstream) for _ in range(24)])
+
+
+async def test_one_that_cannot_take_a_socket_is_replaced(upstream: Upstream) -> None:
+    """It says why, and ends; it does not go on without hearing its parent."""
+    url = f"http://127.0.0.1:{upstream.port}"
+    with begin(config_with(url)) as gateway, reserved_port() as port:
+        victim, _ = workers_of(gateway.pid)
+        limit(victim, 3)
+        assert (await reload(gateway, config_with(url, addr=f"127.0.0.1:{port}"))).ok
+        assert victim not in workers_of(gateway.pid)
+        close_all([await open_tunnel(port, upstream) for _ in range(24)])
+    why = f"a socket did not arrive; has process {victim} too many open files?"
+    assert {each.message for each in gateway.records.all(Error)} == {
+        f"the parent is not heard any more: {why}",
+        f"worker 1 (pid {victim}) ended with status 1; another one takes its place",
+    }
+
+
+async def test_one_that_has_its_sockets_needs_no_others(upstream: Upstream) -> None:
+    """Where routes change alone, it follows without opening a file."""
+    url = f"http://127.0.0.1:{upstream.port}"
+    async with named("two") as two:
+        with begin(config_with(url)) as gateway:
+            pairs = await open_over_all(gateway, upstream)
+            workers = workers_of(gateway.pid)
+            for each in workers:
+                limit(each, 3)
+            assert (await reload(gateway, config_with(two))).ok
+            assert workers_of(gateway.pid) == workers
+            for each in workers:
+                limit(each, None)
+            assert {await get_new(gateway.port) for _ in range(24)} == {"two"}
+            close_all(pairs)
+    assert gateway.records.all(Error) == []
