@@ -69,7 +69,7 @@ class WorkerProcess:
         """Whether its end is its parent's doing."""
         self._outbox: queue.SimpleQueue[tuple[Message, list[socket.socket]] | None] = queue.SimpleQueue()
         assert self._process.stdout is not None
-        merge.follow(self._process.stdout, self.name)
+        merge.follow(self._process.stdout, self.name, lambda: self._process.wait() == 0)
         for target, what in ((self._speak, "to"), (self._listen, "from")):
             threading.Thread(target=target, name=f"{what} {self.name}", daemon=True).start()
 
