@@ -48,13 +48,18 @@ class Merge:
 
         `ended_well` tells afterwards, in a thread and as late as it likes, whether who wrote it has ended by
         itself: connections without a `close` record have one that was left out then, and are not lost.
+        Raises RuntimeError where there is no room for a thread, and closes `file`.
         """
         self._threads = [each for each in self._threads if each.is_alive()]
         thread = threading.Thread(
             target=self._follow, args=[file, name, ended_well], name=f"lines of {name}", daemon=True
         )
+        try:
+            thread.start()
+        except RuntimeError:
+            file.close()
+            raise
         self._threads.append(thread)
-        thread.start()
 
     async def close(self) -> None:
         """Write what is waiting, as far as that goes within `FLUSH` seconds for each of two steps."""

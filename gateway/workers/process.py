@@ -68,10 +68,14 @@ class WorkerProcess:
         self.killed = False
         """Whether its end is its parent's doing."""
         self._outbox: queue.SimpleQueue[tuple[Message, list[socket.socket]] | None] = queue.SimpleQueue()
-        assert self._process.stdout is not None
-        merge.follow(self._process.stdout, self.name, lambda: self._process.wait() == 0)
-        for target, what in ((self._speak, "to"), (self._listen, "from")):
-            threading.Thread(target=target, name=f"{what} {self.name}", daemon=True).start()
+        try:
+            self._start_threads(merge)
+        except RuntimeError as error:
+            self._process.kill()
+            self._process.wait()
+            self._outbox.put(None)
+            self._channel.close()
+            raise OSError(str(error)) from error
 
     def post(self, message: Message, sockets: Sequence[socket.socket] = ()) -> None:
         """Send a message, with sockets that may be closed here from now on."""
@@ -99,6 +103,13 @@ class WorkerProcess:
         """End it the hard way, if it has not ended yet."""
         self.killed = True
         self._process.kill()
+
+    def _start_threads(self, merge: Merge) -> None:
+        """Raises RuntimeError where the system has no room for them."""
+        assert self._process.stdout is not None
+        merge.follow(self._process.stdout, self.name, lambda: self._process.wait() == 0)
+        for target, what in ((self._speak, "to"), (self._listen, "from")):
+            threading.Thread(target=target, name=f"{what} {self.name}", daemon=True).start()
 
     def _speak(self) -> None:
         while (item := self._outbox.get()) is not None:
