@@ -12,7 +12,7 @@ import asyncio
 import os
 import pickle
 from collections.abc import Callable, Mapping
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from typing import Final
 
 from gateway.config import Config
@@ -89,8 +89,10 @@ class Crew:
     ) -> tuple[tuple[str, str], ...]:
         """`serve`, as long as a worker follows.
 
-        Raises ServeError where of those that run none does; `serve` has to say then what holds.
+        Raises ServeError where of those that run none does, or where nobody could be told; `serve` has to say
+        then what holds.
         """
+        self._look_for_room(bound)
         asked = self._ask(load, config, bound)
         await self._until(
             lambda: all(self._answer(each) or each.status is not None for each in asked), self._patience
@@ -167,6 +169,17 @@ class Crew:
         for number, worker in self._workers.items():
             self._send(number, worker)
         return self._running()
+
+    def _look_for_room(self, bound: Mapping[str, Bound]) -> None:
+        """See that there are descriptors for what is going to be handed over.  Raises ServeError."""
+        with ExitStack() as copies:
+            try:
+                for number, worker in self._workers.items():
+                    for each in set(bound.values()) - worker.has:
+                        for sock in each.of(number):
+                            copies.enter_context(sock.dup())
+            except OSError as error:
+                raise ServeError(f"cannot hand sockets to the workers: {error.strerror}") from error
 
     async def _settle(self) -> tuple[tuple[str, str], ...]:
         """Wait until all serve what is to be served, and replace those that do not: addresses and urls."""
