@@ -18,6 +18,9 @@ from gateway.workers.addresses import Bound
 from gateway.workers.channel import Ending, Message, Serving, Stop, receive, send
 from gateway.workers.merge import Merge
 
+_FOR_THE_PARENT: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+"""What a worker ignores.  It is born with them blocked."""
+
 Command = Callable[[int], Sequence[str]]
 """The command line of a worker whose end of the channel is this descriptor."""
 
@@ -38,6 +41,8 @@ class WorkerProcess:
         self._loop: Final = asyncio.get_running_loop()
         self._on_news = on_news
         self._channel, theirs = socket.socketpair()
+        # What is sent to all processes at once must not end a worker that does not ignore it yet.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, _FOR_THE_PARENT)
         with theirs:
             try:
                 self._process = subprocess.Popen(  # noqa: S603 - a command line of our own
@@ -52,6 +57,8 @@ class WorkerProcess:
             except OSError:
                 self._channel.close()
                 raise
+            finally:
+                signal.pthread_sigmask(signal.SIG_SETMASK, before)
         self.name: Final = f"worker {number} (pid {self._process.pid})"
         self.serving: Serving | None = None
         """What it has last said that it serves."""
