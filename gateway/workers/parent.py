@@ -100,7 +100,8 @@ class Parent:
         load = next(self._loads)
         new = [site for site in loaded.sites if key_of(site) not in self._bound]
         try:
-            self._bound |= await self._bind_beside(new, [key_of(site) for site in loaded.sites])
+            opened = await self._bind_beside(new, [key_of(site) for site in loaded.sites])
+            self._bound.update(opened)
             self._patience = max(self._patience, _patience_of(loaded))
             bound = self._bound_for(loaded.sites)
             self._tell(await self._crew.offer(load, loaded.config, bound))
@@ -119,7 +120,7 @@ class Parent:
         self._give_up_all_but(self._loaded.sites)
         left = [site for site in self._loaded.sites if key_of(site) not in self._bound]
         if left:
-            self._bound |= await self._bind(left)
+            self._bound.update(await self._bind(left))
             await self._go_on(self._loaded.sites)
 
     async def _bind_beside(self, sites: Sequence[Site], staying: Container[Key]) -> dict[Key, Bound]:

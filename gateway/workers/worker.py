@@ -46,8 +46,9 @@ class Given(Binder):
 
     async def bind(self, site: Site) -> list[socket.socket]:
         """Those for the address of `site`, which the parent has bound."""
+        sockets = self._waiting.pop(key_of(site))
         self._used.add(key_of(site))
-        return self._waiting.pop(key_of(site))
+        return sockets
 
     def close(self, sockets: list[socket.socket], site: Site) -> None:
         """Close them; the address is the parent's to give up."""

@@ -4,6 +4,7 @@ What makes a worker refuse here is that it can open no more files.
 """
 
 import resource
+import socket
 from pathlib import Path
 
 import trustme
@@ -83,6 +84,21 @@ async def test_one_that_cannot_take_a_socket_is_replaced(upstream: Upstream) -> 
         f"the parent is not heard any more: {why}",
         f"worker 1 (pid {victim}) ended with status 1; another one takes its place",
     }
+
+
+async def test_where_none_can_take_a_socket_the_address_stays(upstream: Upstream) -> None:
+    """All end, and their successors go on at the old address; nobody listens at the new one."""
+    url = f"http://127.0.0.1:{upstream.port}"
+    with begin(config_with(url)) as gateway, reserved_port() as port:
+        workers = workers_of(gateway.pid)
+        for each in workers:
+            limit(each, 3)
+        told = await reload(gateway, config_with(url, addr=f"127.0.0.1:{port}"))
+        assert not told.ok
+        assert f"worker 1 (pid {workers[0]}) ended with status 1" in told.problems[0]
+        close_all([await open_tunnel(gateway.port, upstream) for _ in range(24)])
+        with socket.socket() as sock:
+            assert sock.connect_ex(("127.0.0.1", port)) != 0
 
 
 async def test_one_that_has_its_sockets_needs_no_others(upstream: Upstream) -> None:

@@ -21,7 +21,7 @@ def worker() -> Iterator[tuple[socket.socket, int]]:
     with channel:
         with theirs:
             command = [*gateway_command(), "--worker", str(theirs.fileno()), "--frames", "off"]
-            process = subprocess.Popen(command, pass_fds=[theirs.fileno()])
+            process = subprocess.Popen(command, stdout=subprocess.DEVNULL, pass_fds=[theirs.fileno()])
         try:
             yield channel, process.pid
             send(channel, Stop(signal="SIGTERM"))
