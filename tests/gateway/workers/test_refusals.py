@@ -3,6 +3,7 @@
 What makes a worker refuse here is that it can open no more files.
 """
 
+import itertools
 import resource
 import socket
 from pathlib import Path
@@ -18,10 +19,18 @@ from tests.gateway.workers.crews import begin, close_all, kill, open_over_all, r
 from tests.servers import Upstream, reserved_port
 
 
-def limit(process: int, files: int | None) -> None:
-    """Let a process open no file whose number is not below `files`; None: as many as ever."""
+def fill(process: int) -> None:
+    """Let a process open no more files than it has open."""
+    used = {int(each.name) for each in Path(f"/proc/{process}/fd").iterdir()}
+    free = next(number for number in itertools.count() if number not in used)
     _, hard = resource.prlimit(process, resource.RLIMIT_NOFILE)
-    resource.prlimit(process, resource.RLIMIT_NOFILE, (hard if files is None else files, hard))
+    resource.prlimit(process, resource.RLIMIT_NOFILE, (free, hard))
+
+
+def relieve(process: int) -> None:
+    """Let a process open as many files as ever."""
+    _, hard = resource.prlimit(process, resource.RLIMIT_NOFILE)
+    resource.prlimit(process, resource.RLIMIT_NOFILE, (hard, hard))
 
 
 async def test_one_that_refuses_is_replaced(upstream: Upstream, tmp_path: Path) -> None:
@@ -31,7 +40,7 @@ async def test_one_that_refuses_is_replaced(upstream: Upstream, tmp_path: Path) 
     with begin(config_with(url)) as gateway:
         pairs = await open_over_all(gateway, upstream)
         victim, other = workers_of(gateway.pid)
-        limit(victim, 3)
+        fill(victim)
         assert (await reload(gateway, config_with(url, listen=tls_of(tmp_path, authority)))).ok
         now = workers_of(gateway.pid)
         assert len(now) == 2
@@ -54,14 +63,14 @@ async def test_where_all_refuse_nothing_changes(upstream: Upstream, tmp_path: Pa
         pairs = await open_over_all(gateway, upstream)
         workers = workers_of(gateway.pid)
         for each in workers:
-            limit(each, 3)
+            fill(each)
         told = await reload(gateway, config_with(url, listen=tls_of(tmp_path, trustme.CA())))
         assert not told.ok
         reason = f"no worker follows, so all go on as before: worker 1 (pid {workers[0]}) does not follow: "
         assert told.problems[0].startswith(reason)
         assert workers_of(gateway.pid) == workers
         for each in workers:
-            limit(each, None)
+            relieve(each)
         for client, server in pairs:
             await client.send(from_client(b"hello"))
             assert await server.read(11) == from_client(b"hello")
@@ -75,7 +84,7 @@ async def test_one_that_cannot_take_a_socket_is_replaced(upstream: Upstream) -> 
     url = f"http://127.0.0.1:{upstream.port}"
     with begin(config_with(url)) as gateway, reserved_port() as port:
         victim, _ = workers_of(gateway.pid)
-        limit(victim, 3)
+        fill(victim)
         assert (await reload(gateway, config_with(url, addr=f"127.0.0.1:{port}"))).ok
         assert victim not in workers_of(gateway.pid)
         close_all([await open_tunnel(port, upstream) for _ in range(24)])
@@ -92,7 +101,7 @@ async def test_where_none_can_take_a_socket_the_address_stays(upstream: Upstream
     with begin(config_with(url)) as gateway, reserved_port() as port:
         workers = workers_of(gateway.pid)
         for each in workers:
-            limit(each, 3)
+            fill(each)
         told = await reload(gateway, config_with(url, addr=f"127.0.0.1:{port}"))
         assert not told.ok
         assert f"worker 1 (pid {workers[0]}) ended with status 1" in told.problems[0]
@@ -109,11 +118,11 @@ async def test_one_that_has_its_sockets_needs_no_others(upstream: Upstream) -> N
             pairs = await open_over_all(gateway, upstream)
             workers = workers_of(gateway.pid)
             for each in workers:
-                limit(each, 3)
+                fill(each)
             assert (await reload(gateway, config_with(two))).ok
             assert workers_of(gateway.pid) == workers
             for each in workers:
-                limit(each, None)
+                relieve(each)
             assert {await get_new(gateway.port) for _ in range(24)} == {"two"}
             close_all(pairs)
     assert gateway.records.all(Error) == []
