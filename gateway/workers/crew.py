@@ -11,7 +11,7 @@ Rules
 import asyncio
 import os
 import pickle
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack, suppress
 from typing import Final
 
@@ -100,6 +100,7 @@ class Crew:
         if asked and not any(map(self._follows, asked)):
             reasons = "; ".join(map(self._refusal, asked))
             raise ServeError(f"no worker follows, so all go on as before: {reasons}")
+        self._replace(asked)
         return await self._settle()
 
     async def serve(
@@ -188,15 +189,19 @@ class Crew:
                 lambda: sum(self._answer(each) is not None for each in self._present()) == self.size,
                 self._patience,
             )
-            for each in self._present():
-                if not self._follows(each):
-                    self._log.error(f"{self._refusal(each)}; it is killed")
-                    each.kill()
+            self._replace(self._present())
         for each in following:
             each.has = frozenset(self._bound.values())
         # A successor has started them all; what is new, the others have started as well.
         first, *others = (each.serving.listening for each in following if each.serving is not None)
         return tuple(address for address in first if all(address in each for each in others))
+
+    def _replace(self, workers: Iterable[WorkerProcess]) -> None:
+        """End those that run and do not follow, so that others take their places."""
+        for each in workers:
+            if each.status is None and not self._follows(each):
+                self._log.error(f"{self._refusal(each)}; it is killed")
+                each.kill()
 
     def _present(self) -> list[WorkerProcess]:
         """Those that run, and go on running."""
