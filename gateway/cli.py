@@ -308,8 +308,10 @@ def _worker_command(options: argparse.Namespace, frames: Frames, descriptor: int
 
 def _work(options: argparse.Namespace) -> int:
     """Be a worker."""
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    ignored = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    for number in ignored:
         signal.signal(number, signal.SIG_IGN)  # a terminal or a supervisor may mean all processes at once
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, ignored)  # blocked by the parent until now
     from gateway.workers.worker import Worker, WorkerLog  # noqa: PLC0415  (nobody else needs it)
 
     try:

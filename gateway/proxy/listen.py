@@ -107,7 +107,7 @@ async def _bind_tcp(address: Address) -> list[socket.socket]:
         loop = asyncio.get_running_loop()
         found = await loop.getaddrinfo(host, port, family=family, type=socket.SOCK_STREAM)
     except OSError as error:
-        raise ListenError(_reason(address, error)) from error
+        raise ListenError(reason(address, error)) from error
     sockets: list[socket.socket] = []
     for each, _, _, _, name in dict.fromkeys(found):
         wanted = (name[0], port or (sockets[0].getsockname()[1] if sockets else 0))
@@ -118,7 +118,7 @@ async def _bind_tcp(address: Address) -> list[socket.socket]:
                 continue  # the name has an address of a family that this machine does not have
             for sock in sockets:
                 sock.close()
-            raise ListenError(_reason(address, error)) from error
+            raise ListenError(reason(address, error)) from error
     if not sockets:
         raise ListenError(f"cannot listen on {address}: it is no address of this machine")
     return sockets
@@ -155,7 +155,8 @@ def probe(sock: socket.socket, config: KeepAliveConfig) -> None:
                 sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
 
 
-def _reason(address: Address, error: OSError) -> str:
+def reason(address: Address, error: OSError) -> str:
+    """Why `address` cannot be listened on, in words."""
     match error.errno:
         case errno.EADDRINUSE:
             return f"cannot listen on {address}: the port is taken by another program"

@@ -29,7 +29,7 @@ from typing import Final
 from gateway.config import Config, HTTPServer
 from gateway.config.resources.listen import KeepAliveConfig
 from gateway.loading import Site
-from gateway.proxy.listen import BACKLOG, Binder, ListenError, key_of, probe
+from gateway.proxy.listen import BACKLOG, Binder, ListenError, key_of, probe, reason
 
 _DEALS_OUT: Final = sys.platform == "linux" and hasattr(socket, "SO_REUSEPORT")
 """Whether the system spreads connections over the sockets of a port."""
@@ -62,7 +62,8 @@ class Bound:
     """The address of one server, bound."""
 
     def __init__(self, site: Site, sockets: list[socket.socket], own: Sequence[list[socket.socket]]) -> None:
-        self.site = site
+        self.site: Final = site
+        """What it has been bound for; the server may be another by now, at the same address."""
         self._sockets = sockets
         """What all share; none where each worker has sockets of its own."""
         self._own = own
@@ -108,5 +109,5 @@ def _own_sockets(site: Site, bound: Sequence[socket.socket], workers: int) -> li
     except OSError as error:
         for each in (*bound, *(sock for sockets in own for sock in sockets)):
             each.close()
-        raise ListenError(f"cannot listen on {key_of(site)[0]}: {error.strerror or error}") from error
+        raise ListenError(reason(key_of(site)[0], error)) from error
     return own

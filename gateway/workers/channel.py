@@ -30,13 +30,18 @@ class Serve(Message, frozen=True, kw_only=True):
     """Parent to worker: serve this from now on."""
 
     generation: int
-    """Counts the configs that have been served, from 1."""
+    """Counts these messages, the same for all workers, from 1."""
+    load: int
+    """Counts the configs that the parent has loaded, from 1.
+
+    The files that a config names are read once for each of its servers, however often it is served.
+    """
     config: bytes
     """A `Config` without errors, pickled, with this worker's share of what is shared out."""
     sockets: dict[str, int]
     """How many of the descriptors belong to which server, by its label, in the order in which they come.
 
-    A server that is not named is not to be served.
+    0: the worker has its sockets already.  A server that is not named is not to be served.
     """
 
 

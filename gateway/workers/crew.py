@@ -2,6 +2,7 @@
 
 Rules
     * A worker that ends unasked gets a successor on the same sockets, with the config that holds then.
+    * So does one that does not follow where others do: it is killed, since nobody knows what it serves.
     * Where one worker after the other ends early, `_TRIES` times running, the crew gives up.
     * No worker stays behind: one that does not end in time is killed, and one whose parent has gone ends by
       its lifeline.
@@ -10,8 +11,8 @@ Rules
 import asyncio
 import os
 import pickle
-from collections.abc import Iterable
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import ExitStack, suppress
 from typing import Final
 
 from gateway.config import Config
@@ -19,7 +20,7 @@ from gateway.proxy.listen import ServeError
 from gateway.workers.addresses import Bound, share_of
 from gateway.workers.channel import Serve, Serving
 from gateway.workers.merge import Merge
-from gateway.workers.process import Command, WorkerProcess, words
+from gateway.workers.process import Command, WorkerProcess
 
 _TRIES: Final = 3
 """How often running a worker may end early."""
@@ -31,7 +32,7 @@ _BREATH: Final = 1.0
 """Seconds to wait where the system has no room for another process."""
 
 _ANSWER: Final = 30.0
-"""Seconds that all workers have to serve a config, and one more for each of them."""
+"""Seconds that workers have to serve a config, and one more for each of them."""
 
 _COUNT: Final = 1.0
 """Seconds that all workers have to say how many WebSockets are open."""
@@ -56,8 +57,9 @@ class Crew:
         self._workers: dict[int, WorkerProcess] = {}
         """The last one in each place, by their numbers, from 1."""
         self._generation = 0
+        self._load = 0
         self._config: Config | None = None
-        self._bound: tuple[Bound, ...] = ()
+        self._bound: dict[str, Bound] = {}
         self._stopping = asyncio.Event()
         self._ending: list[WorkerProcess] = []
         """Those that a stop has found running."""
@@ -82,37 +84,45 @@ class Crew:
                 task.cancel()
             await asyncio.gather(*keeping, return_exceptions=True)
 
-    async def serve(self, config: Config, bound: Iterable[Bound]) -> tuple[tuple[str, str], ...]:
+    async def offer(
+        self, load: int, config: Config, bound: Mapping[str, Bound]
+    ) -> tuple[tuple[str, str], ...]:
+        """`serve`, as long as a worker follows.
+
+        Raises ServeError where of those that run none does, or where nobody could be told; `serve` has to say
+        then what holds.
+        """
+        self._look_for_room(bound)
+        asked = self._ask(load, config, bound)
+        await self._until(
+            lambda: all(self._answer(each) or each.status is not None for each in asked), self._patience
+        )
+        if asked and not any(map(self._follows, asked)):
+            reasons = "; ".join(map(self._refusal, asked))
+            raise ServeError(f"no worker follows, so all go on as before: {reasons}")
+        self._replace(asked)
+        return await self._settle()
+
+    async def serve(
+        self, load: int, config: Config, bound: Mapping[str, Bound]
+    ) -> tuple[tuple[str, str], ...]:
         """Let all serve `config` on the addresses that are `bound`: addresses and urls of what is new.
 
-        Raises ServeError where one of them does not, which the others do all the same.
+        `load` counts what has been loaded, so that nobody reads its files again; `bound` is by the labels of
+        the servers.
         """
-        self._generation += 1
-        self._config, self._bound = config, tuple(bound)
-        for number, worker in self._workers.items():
-            self._send(number, worker)
-        limit = _ANSWER + self.size
-        try:
-            async with asyncio.timeout(limit):
-                while len(told := self._answers()) < self.size:
-                    await self._heard()
-        except TimeoutError:
-            raise ServeError(f"not all workers have answered within {limit:g} s") from None
-        if problems := [f"{name}: {problem}" for name, each in told for problem in each.problems]:
-            raise ServeError("; ".join(problems))
-        # A successor has started them all; what is new, the others have started as well.
-        first, *others = (each.listening for _, each in told)
-        return tuple(address for address in first if all(address in each for each in others))
+        self._ask(load, config, bound)
+        return await self._settle()
 
     async def stop(self, name: str) -> int:
         """Let all stop: how many WebSockets they had open.  `name` is the signal's."""
         self._stopping.set()
         self.signal(name)
         self._ending = self._running()
-        with suppress(TimeoutError):  # nobody knows the count of a worker that hangs
-            async with asyncio.timeout(_COUNT):
-                while any(each.open is None and each.status is None for each in self._ending):
-                    await self._heard()
+        # Nobody knows the count of a worker that hangs.
+        await self._until(
+            lambda: all(each.open is not None or each.status is not None for each in self._ending), _COUNT
+        )
         return sum(each.open or 0 for each in self._ending)
 
     def signal(self, name: str) -> None:
@@ -129,7 +139,7 @@ class Crew:
             await self._heard()
         for worker in self._ending:
             if worker.status and not worker.killed:
-                self._log.error(f"{worker.name} {words(worker.status)} while it stopped")
+                self._log.error(f"{worker.how} while it stopped")
 
     def kill(self, why: str) -> None:
         """End all that are left the hard way."""
@@ -143,32 +153,99 @@ class Crew:
         self._stopping.set()
         self._cut_lifeline()
         self.kill("was still there at the end")
-        with suppress(TimeoutError):
-            async with asyncio.timeout(GRACE):
-                while self._running():
-                    await self._heard()
+        await self._until(lambda: not self._running(), GRACE)
 
     def _running(self) -> list[WorkerProcess]:
         return [each for each in self._workers.values() if each.status is None]
 
-    def _answers(self) -> list[tuple[str, Serving]]:
-        """What those say that serve what is to be served, each with its name."""
-        return [
-            (each.name, each.serving)
-            for each in self._running()
-            if each.serving is not None and each.serving.generation == self._generation
-        ]
+    @property
+    def _patience(self) -> float:
+        """Seconds that workers have to serve a config."""
+        return _ANSWER + self.size
+
+    def _ask(self, load: int, config: Config, bound: Mapping[str, Bound]) -> list[WorkerProcess]:
+        """Tell all what to serve from now on: those that have been told."""
+        self._generation += 1
+        self._load, self._config, self._bound = load, config, dict(bound)
+        for number, worker in self._workers.items():
+            self._send(number, worker)
+        return self._running()
+
+    def _look_for_room(self, bound: Mapping[str, Bound]) -> None:
+        """See that there are descriptors for what is going to be handed over.  Raises ServeError."""
+        with ExitStack() as copies:
+            try:
+                for number, worker in self._workers.items():
+                    for each in set(bound.values()) - worker.has:
+                        for sock in each.of(number):
+                            copies.enter_context(sock.dup())
+            except OSError as error:
+                raise ServeError(f"cannot hand sockets to the workers: {error.strerror}") from error
+
+    async def _settle(self) -> tuple[tuple[str, str], ...]:
+        """Wait until all serve what is to be served, and replace those that do not: addresses and urls."""
+        while len(following := [each for each in self._present() if self._follows(each)]) < self.size:
+            await self._until(
+                lambda: sum(self._answer(each) is not None for each in self._present()) == self.size,
+                self._patience,
+            )
+            self._replace(self._present())
+        for each in following:
+            each.has = frozenset(self._bound.values())
+        # A successor has started them all; what is new, the others have started as well.
+        first, *others = (each.serving.listening for each in following if each.serving is not None)
+        return tuple(address for address in first if all(address in each for each in others))
+
+    def _replace(self, workers: Iterable[WorkerProcess]) -> None:
+        """End those that run and do not follow, so that others take their places."""
+        for each in workers:
+            if each.status is None and not self._follows(each):
+                self._log.error(f"{self._refusal(each)}; it is killed")
+                each.kill()
+
+    def _present(self) -> list[WorkerProcess]:
+        """Those that run, and go on running."""
+        return [each for each in self._running() if not each.killed]
+
+    def _answer(self, worker: WorkerProcess) -> Serving | None:
+        """What a worker says to what is to be served; None: nothing yet."""
+        answer = worker.serving
+        return answer if answer is not None and answer.generation == self._generation else None
+
+    def _follows(self, worker: WorkerProcess) -> bool:
+        """Whether a worker serves what is to be served."""
+        answer = self._answer(worker)
+        return worker.status is None and answer is not None and not answer.problems
+
+    def _refusal(self, worker: WorkerProcess) -> str:
+        """Why a worker does not follow."""
+        if worker.status is not None:
+            return worker.how
+        answer = self._answer(worker)
+        if answer is None:
+            return f"{worker.name} has not answered within {self._patience:g} s"
+        return f"{worker.name} does not follow: {', '.join(answer.problems)}"
 
     def _send(self, number: int, worker: WorkerProcess) -> None:
         """Tell a worker what to serve."""
         assert self._config is not None
-        sockets = {each.site.server.label: each.of(number) for each in self._bound}
+        sockets = {
+            label: [] if each in worker.has else each.of(number) for label, each in self._bound.items()
+        }
         message = Serve(
             generation=self._generation,
+            load=self._load,
             config=pickle.dumps(share_of(self._config, number, self.size)),
             sockets={label: len(those) for label, those in sockets.items()},
         )
         worker.post(message, [sock for those in sockets.values() for sock in those])
+
+    async def _until(self, holds: Callable[[], bool], limit: float) -> None:
+        """Wait until something holds, but no longer than `limit` seconds."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(limit):
+                while not holds():
+                    await self._heard()
 
     async def _heard(self) -> None:
         """Wait for a worker to say something, or to end."""
@@ -205,4 +282,4 @@ class Crew:
         while worker.status is None:
             await self._heard()
         now, since = asyncio.get_running_loop().time(), worker.since
-        return f"{worker.name} {words(worker.status)}", since is not None and now - since > _EARLY
+        return worker.how, since is not None and now - since > _EARLY

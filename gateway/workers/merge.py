@@ -16,7 +16,7 @@ import itertools
 import os
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import IO, Final
 
 import msgspec
@@ -43,14 +43,23 @@ class Merge:
         self.log: Final = EventLog(self._end, frames, preview=0, frame_rate=0, form="json")
         """For what the parent itself has to say."""
 
-    def follow(self, file: IO[bytes], name: str) -> None:
-        """Pass on what comes from an unbuffered `file` until it ends, and close it; `name` says whose."""
+    def follow(self, file: IO[bytes], name: str, ended_well: Callable[[], bool] = lambda: True) -> None:
+        """Pass on what comes from an unbuffered `file` until it ends, and close it; `name` says whose.
+
+        `ended_well` tells afterwards, in a thread and as late as it likes, whether who wrote it has ended by
+        itself: connections without a `close` record have one that was left out then, and are not lost.
+        Raises RuntimeError where there is no room for a thread, and closes `file`.
+        """
         self._threads = [each for each in self._threads if each.is_alive()]
         thread = threading.Thread(
-            target=self._follow, args=[file, name], name=f"lines of {name}", daemon=True
+            target=self._follow, args=[file, name, ended_well], name=f"lines of {name}", daemon=True
         )
+        try:
+            thread.start()
+        except RuntimeError:
+            file.close()
+            raise
         self._threads.append(thread)
-        thread.start()
 
     async def close(self) -> None:
         """Write what is waiting, as far as that goes within `FLUSH` seconds for each of two steps."""
@@ -63,13 +72,13 @@ class Merge:
         for each in self._threads:
             each.join(max(0.0, end - time.monotonic()))
 
-    def _follow(self, file: IO[bytes], name: str) -> None:
+    def _follow(self, file: IO[bytes], name: str, ended_well: Callable[[], bool]) -> None:
         numbers: dict[int, int] = {}
         """Of the connections of this stream that are open, by the numbers that they have in it."""
         for lines in _lines(file):
             with self._lock:
                 self._output.write(b"".join(self._retold(line, numbers, name) for line in lines))
-        if numbers:
+        if numbers and not ended_well():
             what = "1 WebSocket" if len(numbers) == 1 else f"{len(numbers)} WebSockets"
             with self._lock:
                 self._output.write(self._output.line(_error(f"{what} ended with {name}")))

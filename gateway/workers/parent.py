@@ -7,16 +7,17 @@ Strategy
 Rules
     * What the gateway says as a whole is said once: an address when all workers accept there, a reload when
       all have made it, a stop with the WebSockets of all.
-    * A reload binds what is new before it changes anything, and gives up what is gone once no worker has it
-      any more.
+    * A reload binds what is new before it changes anything.  What it keeps and what it gives up is decided
+      once all workers have answered: where one follows, all do; where none does, all go on as before.
 """
 
 import asyncio
+import itertools
 from collections.abc import AsyncIterator, Callable, Container, Iterable, Sequence
 from typing import Any
 
 from gateway.loading import Loaded, Loading, Site
-from gateway.proxy.listen import Key, ListenError, key_of, port_of
+from gateway.proxy.listen import Key, ListenError, ServeError, key_of, port_of
 from gateway.proxy.reload import Reloader
 from gateway.workers.addresses import Bound
 from gateway.workers.crew import GRACE, Crew
@@ -29,6 +30,11 @@ class Parent:
     def __init__(self, loaded: Loaded, load: Callable[[], Loading], crew: Crew, merge: Merge) -> None:
         """`load` is what a reload calls, in a thread."""
         self._loaded = loaded
+        self._loads = itertools.count(1)
+        self._load = next(self._loads)
+        """Which load `_loaded` is."""
+        self._patience = _patience_of(loaded)
+        """The longest `shutdownTimeout` so far, which connections may still have."""
         self._crew = crew
         self._merge = merge
         self._log = merge.log
@@ -78,31 +84,44 @@ class Parent:
 
     async def _serve(self, changes: AsyncIterator[None] | None) -> None:
         """Begin, and reload when it is wanted."""
-        await self._tell(self._loaded, self._bound)
+        await self._go_on(self._loaded.sites)
         await self._reloader.run(changes)
 
-    async def _tell(self, loaded: Loaded, bound: dict[Key, Bound]) -> None:
-        """Let the workers serve `loaded` where it is `bound`.  Raises ServeError."""
-        for addr, url in await self._crew.serve(loaded.config, bound.values()):
-            self._log.listening(addr, url)
+    async def _go_on(self, sites: Iterable[Site]) -> None:
+        """Let the workers serve those `sites` of what holds that are bound."""
+        bound = self._bound_for(sites)
+        self._tell(await self._crew.serve(self._load, self._loaded.config, bound))
 
     async def _change_to(self, loaded: Loaded) -> None:
         """Serve what has been loaded in place of what was.
 
-        Raises ListenError, and changes nothing then; raises ServeError where a worker does not follow.
+        Raises ServeError where an address cannot be had or no worker follows; what was, goes on then.
         """
-        sites = {key_of(site): site for site in loaded.sites}
-        opened = await self._bind_beside(
-            [site for key, site in sites.items() if key not in self._bound], sites
-        )
-        before, self._loaded = self._bound, loaded
-        self._bound = {key: before.get(key) or opened[key] for key in sites}
-        for key, each in self._bound.items():
-            each.site = sites[key]
+        load = next(self._loads)
+        new = [site for site in loaded.sites if key_of(site) not in self._bound]
         try:
-            await self._tell(loaded, self._bound)
-        finally:
-            self._close_all(each for key, each in before.items() if key not in sites)
+            opened = await self._bind_beside(new, [key_of(site) for site in loaded.sites])
+            self._bound.update(opened)
+            self._patience = max(self._patience, _patience_of(loaded))
+            bound = self._bound_for(loaded.sites)
+            self._tell(await self._crew.offer(load, loaded.config, bound))
+        except ServeError:
+            await self._go_back()
+            raise
+        self._loaded, self._load = loaded, load
+        self._give_up_all_but(loaded.sites)
+
+    async def _go_back(self) -> None:
+        """Serve what holds, after a change that came to nothing.
+
+        Raises ListenError where an address that had to be left is taken by now.
+        """
+        await self._go_on(self._loaded.sites)
+        self._give_up_all_but(self._loaded.sites)
+        left = [site for site in self._loaded.sites if key_of(site) not in self._bound]
+        if left:
+            self._bound.update(await self._bind(left))
+            await self._go_on(self._loaded.sites)
 
     async def _bind_beside(self, sites: Sequence[Site], staying: Container[Key]) -> dict[Key, Bound]:
         """`_bind`, where addresses that are not `staying` may have a port that is wanted (:80, localhost:80).
@@ -113,21 +132,28 @@ class Parent:
             return await self._bind(sites)
         except ListenError:
             wanted = {port_of(site) for site in sites} - {None}
-            going = {key: each for key, each in self._bound.items() if key not in staying}
-            in_the_way = {key: each for key, each in going.items() if port_of(each.site) in wanted}
-            if not in_the_way:
+            holding = self._loaded.sites
+            rest = [site for site in holding if key_of(site) in staying or port_of(site) not in wanted]
+            if len(rest) == len(holding):
                 raise
-            self._bound = {key: each for key, each in self._bound.items() if key not in in_the_way}
-            try:
-                await self._tell(self._loaded, self._bound)
-            finally:
-                self._close_all(in_the_way.values())
-            try:
-                return await self._bind(sites)
-            except ListenError:
-                self._bound |= await self._bind([each.site for each in in_the_way.values()])
-                await self._tell(self._loaded, self._bound)
-                raise
+            await self._go_on(rest)
+            self._give_up_all_but(rest)
+            return await self._bind(sites)
+
+    def _bound_for(self, sites: Iterable[Site]) -> dict[str, Bound]:
+        """What is bound for `sites`, by the labels of their servers."""
+        keys = {site.server.label: key_of(site) for site in sites}
+        return {label: self._bound[key] for label, key in keys.items() if key in self._bound}
+
+    def _give_up_all_but(self, sites: Iterable[Site]) -> None:
+        """Give up the addresses that are for none of `sites`, and that no worker has any more."""
+        for key in self._bound.keys() - {key_of(site) for site in sites}:
+            self._bound.pop(key).close()
+
+    def _tell(self, started: Iterable[tuple[str, str]]) -> None:
+        """Tell where all workers accept connections from now on, by address and url."""
+        for addr, url in started:
+            self._log.listening(addr, url)
 
     async def _bind(self, sites: Sequence[Site]) -> dict[Key, Bound]:
         """Bind the addresses of `sites`, all of them.  Raises ListenError, and keeps none then."""
@@ -153,8 +179,7 @@ class Parent:
         tunnels = await self._crew.stop(name or "SIGTERM")
         if name is not None:
             self._log.stopping(name, tunnels)
-        # A negative timeout means no grace.
-        limit = GRACE + max(0, *(each.spec.shutdown_timeout for each in self._loaded.config.servers))
+        limit = GRACE + self._patience
         ended = asyncio.create_task(self._crew.ended(), name="end")
         again = asyncio.create_task(self._signals.get(), name="signal")
         try:
@@ -177,3 +202,8 @@ class Parent:
         error = context.get("exception")
         message = str(context.get("message", "a fault of the gateway"))
         self._log.error(message if error is None else f"{message}: {type(error).__name__}: {error}")
+
+
+def _patience_of(loaded: Loaded) -> float:
+    """The longest `shutdownTimeout` of a config; a negative one means no grace."""
+    return max((0.0, *(each.spec.shutdown_timeout for each in loaded.config.servers)))

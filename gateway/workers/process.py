@@ -14,8 +14,12 @@ from pathlib import Path
 from typing import Final
 
 from gateway import lifeline
+from gateway.workers.addresses import Bound
 from gateway.workers.channel import Ending, Message, Serving, Stop, receive, send
 from gateway.workers.merge import Merge
+
+_FOR_THE_PARENT: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+"""What a worker ignores.  It is born with them blocked."""
 
 Command = Callable[[int], Sequence[str]]
 """The command line of a worker whose end of the channel is this descriptor."""
@@ -37,6 +41,8 @@ class WorkerProcess:
         self._loop: Final = asyncio.get_running_loop()
         self._on_news = on_news
         self._channel, theirs = socket.socketpair()
+        # What is sent to all processes at once must not end a worker that does not ignore it yet.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, _FOR_THE_PARENT)
         with theirs:
             try:
                 self._process = subprocess.Popen(  # noqa: S603 - a command line of our own
@@ -51,6 +57,8 @@ class WorkerProcess:
             except OSError:
                 self._channel.close()
                 raise
+            finally:
+                signal.pthread_sigmask(signal.SIG_SETMASK, before)
         self.name: Final = f"worker {number} (pid {self._process.pid})"
         self.serving: Serving | None = None
         """What it has last said that it serves."""
@@ -60,13 +68,21 @@ class WorkerProcess:
         """How many WebSockets it had when it began to stop; None: it has not begun."""
         self.status: int | None = None
         """Its exit status; negative: the number of the signal that killed it; None: it runs."""
+        self.has: frozenset[Bound] = frozenset()
+        """The addresses of which it has the sockets, as far as is known."""
+        self.trouble = ""
+        """Why it was killed, where it could not be spoken with, in brackets."""
         self.killed = False
         """Whether its end is its parent's doing."""
         self._outbox: queue.SimpleQueue[tuple[Message, list[socket.socket]] | None] = queue.SimpleQueue()
-        assert self._process.stdout is not None
-        merge.follow(self._process.stdout, self.name)
-        for target, what in ((self._speak, "to"), (self._listen, "from")):
-            threading.Thread(target=target, name=f"{what} {self.name}", daemon=True).start()
+        try:
+            self._start_threads(merge)
+        except RuntimeError as error:
+            self._process.kill()
+            self._process.wait()
+            self._outbox.put(None)
+            self._channel.close()
+            raise OSError(str(error)) from error
 
     def post(self, message: Message, sockets: Sequence[socket.socket] = ()) -> None:
         """Send a message, with sockets that may be closed here from now on."""
@@ -84,25 +100,51 @@ class WorkerProcess:
         """Let it stop; the second time, at once.  `name` is the signal's."""
         self.post(Stop(signal=name))
 
+    @property
+    def how(self) -> str:
+        """Who ended, and how."""
+        assert self.status is not None
+        return f"{self.name} {words(self.status)}{self.trouble}"
+
     def kill(self) -> None:
         """End it the hard way, if it has not ended yet."""
         self.killed = True
         self._process.kill()
 
+    def _start_threads(self, merge: Merge) -> None:
+        """Raises RuntimeError where the system has no room for them."""
+        assert self._process.stdout is not None
+        merge.follow(self._process.stdout, self.name, lambda: self._process.wait() == 0)
+        for target, what in ((self._speak, "to"), (self._listen, "from")):
+            threading.Thread(target=target, name=f"{what} {self.name}", daemon=True).start()
+
     def _speak(self) -> None:
         while (item := self._outbox.get()) is not None:
             message, sockets = item
-            with suppress(OSError):  # it has ended, which the other threads tell
+            try:
                 send(self._channel, message, sockets)
+            except ConnectionError:
+                pass  # it is about to end, which the other threads tell
+            except OSError as error:
+                self._give_up(error)
             for each in sockets:
                 each.close()
         self._channel.close()
 
     def _listen(self) -> None:
-        with suppress(OSError):
+        try:
             while (received := receive(self._channel)) is not None:
                 self._tell(self._take, received[0])
+        except ConnectionError:
+            pass  # as above
+        except Exception as error:  # noqa: BLE001 - whatever it has said, its end has to be told
+            self._give_up(error)
         self._tell(self._end, self._process.wait())
+
+    def _give_up(self, error: Exception) -> None:
+        """End it where it cannot be spoken with: its successor may have more luck."""
+        self.trouble = f" ({error})"
+        self._process.kill()
 
     def _tell(self, take: Callable[..., None], what: object) -> None:
         with suppress(RuntimeError):  # the loop has ended already

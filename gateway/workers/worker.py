@@ -13,10 +13,11 @@ import threading
 from collections import deque
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 
 from gateway import lifeline
-from gateway.config import Config
+from gateway.config import Config, Problem
 from gateway.headers import Secrets
 from gateway.loading import Loaded, Loading, Site, sites_of
 from gateway.proxy.listen import Binder, Key, key_of
@@ -45,8 +46,9 @@ class Given(Binder):
 
     async def bind(self, site: Site) -> list[socket.socket]:
         """Those for the address of `site`, which the parent has bound."""
+        sockets = self._waiting.pop(key_of(site))
         self._used.add(key_of(site))
-        return self._waiting.pop(key_of(site))
+        return sockets
 
     def close(self, sockets: list[socket.socket], site: Site) -> None:
         """Close them; the address is the parent's to give up."""
@@ -99,12 +101,15 @@ class Worker:
         self._secrets = secrets
         self._given = Given()
         self._gateway: Gateway | None = None
+        self._status = 0
         self._signals: list[str] = []
         """Those that came before there was a gateway."""
         self._wanted: deque[tuple[Serve, list[socket.socket]]] = deque()
         """What the parent wants to be served, until it is loaded."""
         self._serve: Serve | None = None
         """What has been loaded last."""
+        self._sites: tuple[int, dict[str, Site]] = (0, {})
+        """What has last been made of a config without an error: its `load`, and sites by their labels."""
         self._news = asyncio.Event()
         """Whether the parent has said something."""
 
@@ -117,7 +122,7 @@ class Worker:
             while not self._wanted and not self._signals:
                 await self._heard()
             if self._signals:
-                return 0
+                return self._status
             loading = await asyncio.to_thread(self._load)
             if loading.loaded is None:
                 for each in loading.problems:
@@ -127,7 +132,7 @@ class Worker:
             for name in self._signals:
                 self._gateway.signal(name)
             await self._gateway.run(self._changes())
-            return 0
+            return self._status
         finally:
             await self._log.close(FLUSH)
 
@@ -147,29 +152,57 @@ class Worker:
     def _load(self) -> Loading:
         """What the parent wants to be served.  In a thread, while the gateway waits for it."""
         sockets: list[socket.socket] = []
-        while self._wanted:
-            _close(sockets)
-            self._serve, sockets = self._wanted.popleft()
-        assert self._serve is not None
-        config: Config = pickle.loads(self._serve.config)  # noqa: S301 - by the parent, who started this process
-        sites, problems = sites_of(config)
-        mine = tuple(site for site in sites if site.server.label in self._serve.sockets)
-        given: dict[Key, list[socket.socket]] = {}
-        for site in mine:
-            count = self._serve.sockets[site.server.label]
-            if sockets:  # none where the same is loaded once more
-                given[key_of(site)], sockets = sockets[:count], sockets[count:]
-        self._given.give(given)
-        self._log.generation = self._serve.generation
-        errors = tuple(each for each in problems if each.severity == "error")
-        loaded = None if errors else Loaded(config=config, sites=mine)
-        return Loading(loaded=loaded, problems=errors, files=(), sources={})
+        try:
+            while self._wanted:
+                _close(sockets)
+                self._serve, sockets = self._wanted.popleft()
+                self._log.generation = self._serve.generation  # whatever comes of it
+            assert self._serve is not None
+            config: Config = pickle.loads(self._serve.config)  # noqa: S301 - by the parent, who started this process
+            sites, errors = self._make(config, self._serve)
+            if errors:
+                return Loading(loaded=None, problems=errors, files=(), sources={})
+            given: dict[Key, list[socket.socket]] = {}
+            for label, count in self._serve.sockets.items():
+                if count and sockets:  # none where the same is loaded once more
+                    given[key_of(sites[label])] = sockets[:count]
+                    del sockets[:count]
+            self._given.give(given)
+            mine = tuple(sites[each] for each in self._serve.sockets)
+            return Loading(loaded=Loaded(config=config, sites=mine), problems=(), files=(), sources={})
+        finally:
+            _close(sockets)  # those that nobody has taken
+
+    def _make(self, config: Config, serve: Serve) -> tuple[dict[str, Site], tuple[Problem, ...]]:
+        """The sites of `config` that are to be served, by their labels, and what is wrong with them.
+
+        What this config has come to before stays as it is: the files that it names may be others by now.
+        """
+        load, made = self._sites
+        sites = dict(made) if load == serve.load else {}
+        missing = [each for each in config.servers if each.label in serve.sockets.keys() - sites.keys()]
+        if missing:
+            found, problems = sites_of(replace(config, servers=tuple(missing)))
+            if errors := tuple(each for each in problems if each.severity == "error"):
+                return {}, errors
+            sites |= {site.server.label: site for site in found}
+        self._sites = serve.load, sites
+        return sites, ()
 
     def _listen(self, loop: asyncio.AbstractEventLoop) -> None:
         """Hear what the parent says.  A thread of its own."""
-        with suppress(OSError):
+        try:
             while (received := receive(self._channel)) is not None:
                 _call(loop, partial(self._take, *received))
+        except Exception as error:  # noqa: BLE001 - whatever it is, nothing more can be heard
+            _call(loop, partial(self._give_up, str(error)))
+
+    def _give_up(self, why: str) -> None:
+        """End at once, since nobody could say so later; a successor may have more luck."""
+        self._log.error(f"the parent is not heard any more: {why}")
+        self._status = 1
+        for _ in range(2):
+            self._stop("SIGTERM")
 
     def _take(self, message: Message, sockets: list[socket.socket]) -> None:
         if isinstance(message, Serve):

@@ -6,6 +6,7 @@ import signal
 from collections.abc import Sequence
 from pathlib import Path
 
+from gateway.events import Reload
 from tests.gateway.proxy.raw import open_tunnel
 from tests.gateways import GatewayProcess, config_of
 from tests.servers import PATIENCE, Peer, Upstream
@@ -91,3 +92,16 @@ def _sockets(process: int) -> int:
         except OSError:
             continue  # closed in the meantime
     return count
+
+
+def begin(config: str, *options: str) -> GatewayProcess:
+    """Two workers, which reload on SIGHUP."""
+    return GatewayProcess(config, "--workers", "2", *options, daemon=True)
+
+
+async def reload(gateway: GatewayProcess, config: str) -> Reload:
+    """What comes of a reload with this config in the file."""
+    past = len(gateway.records.all(Reload))
+    gateway.path.write_text(config)
+    gateway.signal(signal.SIGHUP)
+    return await gateway.records.wait_for(Reload, past=past)

@@ -21,7 +21,7 @@ def ends() -> Iterator[tuple[socket.socket, socket.socket]]:
 @pytest.mark.parametrize(
     "message",
     [
-        Serve(generation=1, config=b"\x00\xff", sockets={}),
+        Serve(generation=2, load=1, config=b"\x00\xff", sockets={}),
         Stop(signal="SIGTERM"),
         Serving(generation=3, listening=(("[::]:1", "http://localhost:1"),), problems=("é",)),
         Ending(open=7),
@@ -45,7 +45,7 @@ def test_sockets(ends: tuple[socket.socket, socket.socket], count: int) -> None:
     with socket.create_server(("127.0.0.1", 0)) as first, socket.create_server(("127.0.0.1", 0)) as second:
         first.setblocking(False)
         sent = [first, second] * count
-        message = Serve(generation=1, config=b"x" * 1_000_000, sockets={"a": count})
+        message = Serve(generation=1, load=1, config=b"x" * 1_000_000, sockets={"a": count})
         sending = threading.Thread(target=send, args=[one, message, sent])
         sending.start()
         received = receive(two)

@@ -36,10 +36,10 @@ class Merged:
         self.merge = Merge(Output(writer, form), frames)
         self._sources: list[IO[bytes]] = []
 
-    def source(self, name: str = "worker 1") -> IO[bytes]:
+    def source(self, name: str = "worker 1", *, ended_well: bool = True) -> IO[bytes]:
         """The writing end of a stream."""
         reader, writer = os.pipe()
-        self.merge.follow(os.fdopen(reader, "rb", buffering=0), name)
+        self.merge.follow(os.fdopen(reader, "rb", buffering=0), name, lambda: ended_well)
         self._sources.append(os.fdopen(writer, "wb", buffering=0))
         return self._sources[-1]
 
@@ -110,7 +110,7 @@ async def test_a_line_in_pieces(size: int) -> None:
 async def test_a_writer_that_is_killed() -> None:
     """Half a line is dropped; the connections that had not ended are told as lost, those alone."""
     merged = Merged()
-    source = merged.source("worker 2 (pid 5)")
+    source = merged.source("worker 2 (pid 5)", ended_well=False)
     source.write(encode(omitted(1)) + encode(omitted(2)) + encode(closed(2)) + encode(omitted(3)))
     source.write(encode(omitted(4))[:20])
     lines = await merged.rest()
@@ -118,6 +118,13 @@ async def test_a_writer_that_is_killed() -> None:
     told = decode(lines[-1])
     assert isinstance(told, Error)
     assert told.message == "2 WebSockets ended with worker 2 (pid 5)"
+
+
+async def test_a_writer_that_has_left_closes_out() -> None:
+    """Nothing was lost with it, where it ended by itself."""
+    merged = Merged()
+    merged.source().write(encode(omitted(1)))
+    assert await merged.rest() == [encode(omitted(1))]
 
 
 async def test_a_line_that_is_no_record() -> None:

@@ -5,26 +5,16 @@ import socket
 from pathlib import Path
 
 import pytest
+import trustme
 
 from gateway.events import Error, Listening, Reload
+from tests.gateway.proxy.listening import config_with
 from tests.gateway.proxy.raw import from_client
 from tests.gateway.proxy.reloading import Serving, config_for, get_new, named
-from tests.gateway.workers.crews import close_all, kill, open_over_all, workers_of
+from tests.gateway.proxy.test_listen_tls import dial, tls_of, trusting
+from tests.gateway.workers.crews import begin, close_all, kill, open_over_all, reload, workers_of
 from tests.gateways import LOOPS, GatewayProcess, Loop
 from tests.servers import Peer, Upstream, reserved_port
-
-
-def begin(config: str, *options: str) -> GatewayProcess:
-    """Two workers, which reload on SIGHUP."""
-    return GatewayProcess(config, "--workers", "2", *options, daemon=True)
-
-
-async def reload(gateway: GatewayProcess, config: str) -> Reload:
-    """What comes of a reload with this config in the file."""
-    past = len(gateway.records.all(Reload))
-    gateway.path.write_text(config)
-    gateway.signal(signal.SIGHUP)
-    return await gateway.records.wait_for(Reload, past=past)
 
 
 async def answers(port: int) -> set[str]:
@@ -119,6 +109,27 @@ async def test_a_port_that_is_wanted_by_another_name() -> None:
                 f"127.0.0.1:{port}",
                 f"[::]:{port}" if socket.has_dualstack_ipv6() else f"0.0.0.0:{port}",
             ]
+
+
+async def test_a_moved_port_whose_old_certificate_has_gone(tmp_path: Path) -> None:
+    """To leave the old address, nobody reads the files of the old config again."""
+    authority = trustme.CA()
+    old, new = tmp_path / "old", tmp_path / "new"
+    old.mkdir()
+    new.mkdir()
+    async with named("one") as one:
+        with reserved_port() as port:
+            before = config_with(one, listen=tls_of(old, authority), addr=f"127.0.0.1:{port}")
+            after = config_with(one, listen=tls_of(new, authority), addr=f":{port}")
+            with begin(before) as gateway:
+                for each in old.iterdir():
+                    each.unlink()
+                assert (await reload(gateway, after)).ok
+                for _ in range(8):
+                    _, writer = await dial(port, trusting(authority))
+                    writer.close()
+    assert len(gateway.records.all(Listening)) == 2
+    assert gateway.records.all(Error) == []
 
 
 async def test_a_port_that_cannot_be_had_changes_none(upstream: Upstream) -> None:
