@@ -422,13 +422,14 @@ def _exact(entry: Entry[Any] | None, segments: Sequence[str]) -> bool:
     return own[-1].kind is not Kind.REST or (len(own) == len(segments) and not segments[-1])
 
 
-def _precedence(entry: Entry[Any]) -> tuple[bool, str, tuple[Segment, ...]]:
+def _precedence(entry: Entry[Any]) -> tuple[bool, str, list[tuple[Kind, str]]]:
     """Sorts entries: those with a host first, and the more specific before the more general.
 
     For kinds are in order, and of two patterns the more specific has the narrower segment where they
-    first differ.
+    first differ.  What a wildcard is called makes no difference.
     """
-    return not entry.host, entry.host, entry.pattern.segments
+    narrowness = [(kind, text if kind is Kind.LITERAL else "") for kind, text in entry.pattern.segments]
+    return not entry.host, entry.host, narrowness
 
 
 def _other_host(own: str, host: str) -> str | None:

@@ -124,7 +124,7 @@ async def test_a_flood_that_begins_at_once(upstream: Upstream) -> None:
             server = await upstream.accept()
             await server.read_head()  # and never answers
             with pytest.raises(TimeoutError):  # soon, no more goes into the buffers on the way
-                await client.send(flood, patience=3)
+                await client.send(flood, patience=1.5)
             assert gateway.rss() - before < 16 * MIB
 
 

@@ -5,7 +5,7 @@ import re
 from urllib.parse import unquote
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from gateway.config.problems import escaped
@@ -635,6 +635,7 @@ def test_matching_never_raises(routes: list[tuple[str, str]], host: str, text: s
     pytest.fail(f"{text!r} is redirected without an end")
 
 
+@example([("", "/{z...}"), ("", "/{x}/"), ("", "/{y}/a/")], "h", "/a/a/a")
 @given(ROUTES, st.sampled_from(["h", "g", "x"]), PATHS)
 def test_no_other_matching_pattern_is_more_specific(
     routes: list[tuple[str, str]], host: str, path: str
