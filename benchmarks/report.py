@@ -187,7 +187,7 @@ def _value(metric: str, figure: Figure) -> str:
 
 def digits(value: float) -> str:
     """Three digits that mean something, or all before the point."""
-    decimals = max(0, 2 - math.floor(math.log10(value))) if value else 0
+    decimals = max(0, 2 - math.floor(math.log10(abs(value)))) if value else 0
     return f"{value:,.{decimals}f}"
 
 

@@ -1,6 +1,7 @@
 """What all tests share: a gateway that stays up, a port behind it, and an eye on what is left over."""
 
 import asyncio
+import os
 import threading
 from collections.abc import AsyncIterator, Iterator
 
@@ -37,6 +38,11 @@ async def no_task_left_over() -> AsyncIterator[None]:
             return
         await asyncio.sleep(0.01)
     pytest.fail(f"tasks are left over: {left}")
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """Processes to test with: one more than there are cores, since real sockets are mostly waited for."""
+    return (os.cpu_count() or 1) + 1
 
 
 @pytest.fixture(autouse=True)

@@ -124,6 +124,7 @@ def test_details_have_all_scenarios_in_their_order() -> None:
         (12.345, "12.3"),
         (944.78, "945"),
         (1_048_576, "1,048,576"),
+        (-0.1234, "-0.123"),
     ],
 )
 def test_three_digits(value: float, text: str) -> None:

@@ -431,11 +431,11 @@ def test_opening_the_page(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> No
 
 
 def wait_for(path: Path, run: Run) -> None:
-    """Quit as soon as `path` is there."""
+    """Quit as soon as something stands in `path`."""
 
     def watch() -> None:
         deadline = time.monotonic() + 10
-        while not path.exists() and time.monotonic() < deadline:
+        while not (path.exists() and path.read_text()) and time.monotonic() < deadline:
             time.sleep(0.02)
         run.inbox.put(Pressed("q"))
 
