@@ -1,7 +1,6 @@
 """What all tests share: a gateway that stays up, a port behind it, and an eye on what is left over."""
 
 import asyncio
-import os
 import threading
 from collections.abc import AsyncIterator, Iterator
 
@@ -40,11 +39,6 @@ async def no_task_left_over() -> AsyncIterator[None]:
     pytest.fail(f"tasks are left over: {left}")
 
 
-def pytest_xdist_auto_num_workers() -> int:
-    """Processes to test with: one more than there are cores, since real sockets are mostly waited for."""
-    return (os.cpu_count() or 1) + 1
-
-
 @pytest.fixture(autouse=True)
 def no_thread_left_over() -> Iterator[None]:
     """Fail a test that leaves a thread behind, but for those of an event loop's executor."""
@@ -52,7 +46,7 @@ def no_thread_left_over() -> Iterator[None]:
     yield
     for thread in set(threading.enumerate()) - before:
         if not thread.name.startswith("asyncio_"):
-            thread.join(1)
+            thread.join(5)
             assert not thread.is_alive(), f"a thread is left over: {thread}"
 
 
