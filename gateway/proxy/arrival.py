@@ -116,6 +116,6 @@ class Arrival(asyncio.Protocol):
         if self._paused:
             transport.resume_reading()  # before aiohttp has reasons of its own to pause
         connection.connection_made(transport)
-        if self._timer is not None:
+        if reply is None and self._timer is not None:  # else the head is here, however long its answer took
             connection.expect_head(by=self._timer.when())
         connection.data_received(data)

@@ -137,3 +137,17 @@ async def test_the_time_for_a_head_counts_from_the_start(upstream: Upstream) -> 
         await client.send(b"G")
         assert (await client.read_to_end()).startswith(b"HTTP/1.1 400 ")
         assert 1.9 < time.monotonic() - began < 3
+
+
+async def test_an_answer_that_takes_longer_than_a_head_may(upstream: Upstream) -> None:
+    """The head was there in time: the upstream's late refusal is what the client gets."""
+    config = config_with(f"http://127.0.0.1:{upstream.port}", "readHeaderTimeout: 1")
+    with GatewayProcess(config) as gateway, await Peer.connect(gateway.port) as client:
+        await client.send(HANDSHAKE)
+        server = await upstream.accept()
+        await server.read_head()
+        await asyncio.sleep(1.2)
+        await server.send(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 4\r\n\r\nshut")
+        answer = await client.read_to_end()
+        assert answer.startswith(b"HTTP/1.1 403 Forbidden\r\n")
+        assert answer.endswith(b"\r\n\r\nshut")
