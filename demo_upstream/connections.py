@@ -8,6 +8,7 @@ Strategy
 Rules
     * Whatever ends one of a connection's tasks for the peer's sake ends them all, and is a ConnectionError.
     * Nothing is queued without bound: a send waits until the transport takes more.
+    * What a message may have is a share: the more connections there are, the less of one is held for each.
     * When the server stops, each connection closes itself with 1001 and waits for the peer's own Close, but
       not for long.
 """
@@ -24,6 +25,16 @@ MAX_MESSAGE: Final = 64 * 2**20
 
 aiohttp's own limit of 4 MiB would end such a connection with 1009.  There is a limit all the same, since a
 few kilobytes that were compressed (RFC 7692) can stand for gigabytes.
+"""
+
+_ALWAYS: Final = 64 * 2**10
+"""Bytes of a message that is taken in however many connections there are."""
+
+MEMORY: Final = 256 * 2**20
+"""Bytes of unfinished messages that connections share out, each by how many there are when it comes.
+
+A room full of clients that never finish a message of `MAX_MESSAGE` would fill the machine.  This way, k
+connections hold `MEMORY` (1 + ln(k / 4)) bytes at most, 1.6 GiB at a thousand of them.
 """
 
 _LINGER: Final = 5.0
@@ -98,6 +109,7 @@ class Connections:
         stall: float = 60.0,
         patience: float = 1.0,
         max_message: int = MAX_MESSAGE,
+        memory: int = MEMORY,
     ) -> None:
         """Make the limits, all but the last in seconds.
 
@@ -105,11 +117,14 @@ class Connections:
         stall: the longest that one send may wait for the peer to read.
         patience: how long a stop waits for a peer's Close.
         max_message: bytes of the largest message that is taken in.
+        memory: bytes of unfinished messages, of which each connection has its share.
         """
         self._heartbeat = heartbeat
         self._stall = stall
         self._patience = patience
         self._max_message = max_message
+        self._memory = memory
+        self._open = 0
         self._stopping = asyncio.Event()
         self._farewells: set[asyncio.Task[None]] = set()
 
@@ -132,7 +147,7 @@ class Connections:
         """
         response = web.WebSocketResponse(
             heartbeat=self._heartbeat,
-            max_msg_size=self._max_message,
+            max_msg_size=self._share(),
             timeout=self._patience,
             autoclose=False,
             compress=compress,
@@ -151,6 +166,7 @@ class Connections:
         if transport is None:
             raise ConnectionResetError("the client left before its handshake was read")
         await response.prepare(request)
+        self._open += 1
         try:
             connection = Connection(response, transport, self._stall)
             async with asyncio.TaskGroup() as tasks:
@@ -165,6 +181,12 @@ class Connections:
             connection.let_go()
         except* ConnectionError:
             pass  # the peer is gone, and nobody is left to be told
+        finally:
+            self._open -= 1
+
+    def _share(self) -> int:
+        """Bytes of the largest message that one more connection may send."""
+        return min(self._max_message, max(_ALWAYS, self._memory // (self._open + 1)))
 
 
 def _offered(request: web.Request) -> list[str]:

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from contextlib import AsyncExitStack
 
 import aiohttp
 import pytest
@@ -113,6 +114,31 @@ async def test_a_message_beyond_the_limit(compression: str | None) -> None:
             await client.recv()
         assert closed.value.rcvd is not None
         assert closed.value.rcvd.code == 1009
+
+
+async def test_a_share_for_each() -> None:
+    """Many connections may send shorter messages than few: together they must not fill the memory."""
+    async with (
+        asyncio.timeout(PATIENCE),
+        serving(Connections(patience=0.2, memory=1 << 20)) as url,
+        AsyncExitStack() as first,
+    ):
+        address = f"{url.replace('http', 'ws')}/echo"
+        others = [await first.enter_async_context(connect(address, compression=None)) for _ in range(7)]
+        async with connect(address, compression=None) as eighth:
+            await eighth.send(bytes((1 << 17) - 1))
+            assert await eighth.recv() == bytes((1 << 17) - 1)
+            await eighth.send(bytes(1 << 17))
+            with pytest.raises(ConnectionClosedError) as closed:
+                await eighth.recv()
+        assert closed.value.rcvd is not None
+        assert closed.value.rcvd.code == 1009
+        await others[1].send(bytes((1 << 19) - 1))
+        assert await others[1].recv() == bytes((1 << 19) - 1)
+        await first.aclose()
+        async with connect(address, compression=None) as alone:
+            await alone.send(bytes((1 << 20) - 1))
+            assert await alone.recv() == bytes((1 << 20) - 1)
 
 
 @pytest.mark.parametrize("path", ["/ws", "/echo"])
