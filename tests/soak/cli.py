@@ -13,7 +13,7 @@ from typing import Final
 
 from tests.soak.faults import trouble
 from tests.soak.ledger import Ledger
-from tests.soak.report import Round, Soak, faults_found, markdown
+from tests.soak.report import Round, Soak, failures, markdown
 from tests.soak.sessions import Crowd
 from tests.soak.world import PATIENCE, Footprint, World
 
@@ -33,7 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.report:
         options.report.write_text(report, encoding="utf-8")
     print(report)
-    return 1 if faults_found(soak) else 0
+    return 1 if failures(soak) else 0
 
 
 def _parser() -> argparse.ArgumentParser:

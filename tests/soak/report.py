@@ -58,7 +58,7 @@ class Soak:
     """What the gateway wrote to standard error."""
 
 
-def faults_found(soak: Soak) -> list[str]:
+def failures(soak: Soak) -> list[str]:
     """What is wrong, in words; nothing where all is as it should be."""
     wrong = [f"lost: {loss}" for loss in soak.losses]
     if soak.status or soak.errors:
@@ -84,7 +84,7 @@ def markdown(soak: Soak) -> str:
     for each in soak.rounds:
         total.update(each.count)
     minutes = soak.rounds[-1].minutes if soak.rounds else 0
-    wrong = faults_found(soak)
+    wrong = failures(soak)
     lines = [
         "# A soak",
         "",

@@ -115,7 +115,7 @@ class World:
             self.port, *ports = [stack.enter_context(reserved_port()) for _ in range(3)]
             folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="soak-"))
             self._path = Path(folder, "config.yaml")
-            self._errors = stack.enter_context(tempfile.TemporaryFile())
+            self._errors = stack.enter_context(tempfile.TemporaryFile())  # noqa: SIM115 - the stack closes it
             self.upstreams = [Upstream(port) for port in ports]
             for upstream in self.upstreams:
                 stack.callback(upstream.close)
