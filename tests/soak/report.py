@@ -1,0 +1,154 @@
+"""Rounds → the verdict, and the report in Markdown.  Pure."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from tests.soak.faults import FAULTS
+from tests.soak.world import Footprint
+
+_SPARE_MEMORY: Final = 8 << 20
+"""Bytes by which the gateway's memory may grow once it has warmed up: an allocator gives little back."""
+
+_WARM: Final = 2
+"""Rounds after which a gateway has seen everything once."""
+
+_HOW: Final = (
+    "`python -m tests.soak` makes this report. Clients of the `websockets` library, clients that behave"
+    " badly, and plain requests go through one gateway to two demo upstreams, while faults happen. At the"
+    " end of each round all clients leave, and what the gateway then has is measured. A session counts as"
+    " lost where it does not go as it should, unless its own upstream was killed."
+)
+
+_COLUMNS: Final = (
+    "Memory, files and threads are the gateway's with nobody connected; *most memory* is the most that was"
+    " seen while clients were there."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """What was done in a round, and what the gateway had at its end, with nobody connected."""
+
+    minutes: float
+    """Since the start of the soak."""
+    count: Mapping[str, int]
+    """Done in this round, by name."""
+    busiest: Footprint
+    """The most that the gateway had at a look in this round."""
+    calm: Footprint
+
+
+@dataclass(frozen=True, slots=True)
+class Soak:
+    """A whole soak."""
+
+    sockets: int
+    seed: int
+    before: Footprint
+    """Before the first client came."""
+    rounds: Sequence[Round]
+    losses: Sequence[str]
+    messages: Mapping[str, int]
+    """Errors that the gateway told of."""
+    status: int
+    """The gateway's exit status."""
+    errors: str
+    """What the gateway wrote to standard error."""
+
+
+def failures(soak: Soak) -> list[str]:
+    """What is wrong, in words; nothing where all is as it should be."""
+    wrong = [f"lost: {loss}" for loss in soak.losses]
+    if soak.status or soak.errors:
+        wrong.append(f"the gateway ended with status {soak.status} and wrote {soak.errors!r}")
+    for number, each in enumerate(soak.rounds, 1):
+        for what, now, then in (
+            ("descriptors", each.calm.descriptors, soak.before.descriptors),
+            ("threads", each.calm.threads, soak.rounds[0].calm.threads),
+        ):
+            if now > then:
+                wrong.append(f"round {number} left {now} {what}, where there were {then}")
+    warm = soak.rounds[_WARM - 1 :]
+    if warm:
+        grown = warm[-1].calm.memory - warm[0].calm.memory
+        if grown > _SPARE_MEMORY:
+            wrong.append(f"memory has grown by {_mebibytes(grown)} MiB since round {_WARM}")
+    return wrong
+
+
+def markdown(soak: Soak) -> str:
+    """The report."""
+    total: Counter[str] = Counter()
+    for each in soak.rounds:
+        total.update(each.count)
+    minutes = soak.rounds[-1].minutes if soak.rounds else 0
+    wrong = failures(soak)
+    lines = [
+        "# A soak",
+        "",
+        f"{minutes:.0f} minutes, {soak.sockets} clients at a time, seed {soak.seed}: "
+        + ("nothing was lost, nothing has grown." if not wrong else "**it failed**, see below."),
+        "",
+        _HOW,
+        "",
+        *_table(
+            [
+                "after",
+                "sessions",
+                "messages",
+                "requests",
+                "records",
+                "most memory",
+                "memory",
+                "files",
+                "threads",
+            ],
+            [
+                _row("start", {}, None, soak.before),
+                *(
+                    _row(f"{each.minutes:.1f} min", each.count, each.busiest, each.calm)
+                    for each in soak.rounds
+                ),
+            ],
+        ),
+        "",
+        _COLUMNS,
+        "",
+        *_table(
+            ["what", "how often"],
+            [[name, f"{total[name]:,}"] for name in [*sorted(total.keys() - FAULTS.keys()), *FAULTS]],
+        ),
+    ]
+    if soak.messages:
+        lines += ["", "Errors that the gateway told of:", ""]
+        lines += _table(
+            ["message", "how often"],
+            [[f"`{text}`", f"{often:,}"] for text, often in sorted(soak.messages.items())],
+        )
+    if wrong:
+        lines += ["", "## What failed", "", *(f"- {each}" for each in wrong)]
+    return "\n".join(lines) + "\n"
+
+
+def _row(when: str, count: Mapping[str, int], busiest: Footprint | None, calm: Footprint) -> list[str]:
+    sessions = sum(often for name, often in count.items() if name.endswith(" sessions"))
+    numbers = [sessions, *(count.get(name, 0) for name in ("messages", "requests", "records"))]
+    return [
+        when,
+        *(f"{number:,}" for number in numbers),
+        f"{_mebibytes(busiest.memory)} MiB" if busiest else "",
+        f"{_mebibytes(calm.memory)} MiB",
+        str(calm.descriptors),
+        str(calm.threads),
+    ]
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    rule = ["---", *("---:" for _ in head[1:])]
+    return [f"| {' | '.join(row)} |" for row in (head, rule, *rows)]
+
+
+def _mebibytes(size: int) -> str:
+    return f"{size / (1 << 20):.1f}"
