@@ -134,11 +134,13 @@ def test_what_needs_no_config(options: tuple[str, ...], begins: str) -> None:
 
 def test_info_names_every_dependency(run: Run) -> None:
     """With its version, as it is installed."""
-    told = dict(line.split(" ", 1) for line in run("-i").stdout.splitlines()[3:])
+    lines = run("-i").stdout.splitlines()
+    told = dict(line.split(" ", 1) for line in lines[4:])
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     wanted = [re.split(r"[^\w-]", each)[0] for each in project["dependencies"]]
     assert sorted(map(str.lower, told)) == sorted(map(str.lower, wanted))
     assert told["aiohttp"] == importlib.metadata.version("aiohttp")
+    assert re.fullmatch(r"\d+( \(raised from \d+\))? open files, of which a WebSocket takes two", lines[3])
 
 
 @pytest.mark.parametrize("options", [("-o", "json"), ("--frames", "json")])

@@ -170,6 +170,9 @@ class FullWire(Wire):
         """As transports do."""
         self.protocol = protocol
 
+    def set_write_buffer_limits(self, high: int) -> None:
+        """It is full after any write, whatever is wanted."""
+
     def pause_reading(self) -> None:
         """Remember it."""
         self.paused = True
@@ -195,7 +198,7 @@ async def test_what_came_ahead_of_the_101_can_fill_a_buffer() -> None:
     up.set_protocol(opening)
     opening.connection_made(cast(asyncio.Transport, up))
     try:
-        tunnel.start(from_client(b"early"), opening, b"")
+        tunnel.start(from_client(b"early"), opening, b"", 64 * 1024)
         assert up.written == [from_client(b"early")]
         assert (down.paused, up.paused) == (True, False)
     finally:

@@ -1,0 +1,241 @@
+"""The limits of the command line: what is too much, too slow or too silent is ended, and told in words."""
+
+import asyncio
+import re
+from collections.abc import Iterator
+
+import pytest
+
+from gateway.events import Close, Error, Open
+from gateway.limits import OwnLimits
+from tests.gateway.proxy.plain import GET, exchange, words
+from tests.gateway.proxy.raw import HANDSHAKE, close, frame, from_client, handshake, open_tunnel, switching
+from tests.gateway.proxy.stopping import expect_going_away
+from tests.gateways import LOOPS, GatewayThread, Loop, config_of
+from tests.servers import Peer, Upstream
+
+FIELDS = 20
+STALL = 1.0
+IDLE = 1.5
+LARGE = 32 << 20
+"""Bytes, more than all buffers on the way take."""
+
+TOO_MANY = (
+    b"HTTP/1.1 431 Request Header Fields Too Large\r\nContent-Type: text/plain; charset=utf-8\r\n"
+    b"Connection: close\r\n\r\n431 Request Header Fields Too Large"
+)
+
+
+@pytest.fixture(scope="module", params=LOOPS)
+def strict(request: pytest.FixtureRequest, upstream_port: int) -> Iterator[GatewayThread]:
+    """Gateways that allow few fields and short stalls, one on either loop."""
+    config = config_of(f"http://127.0.0.1:{upstream_port}")
+    limits = OwnLimits(header_fields=FIELDS, stall_timeout=STALL)
+    with GatewayThread(config, loop=request.param, limits=limits) as gateway:
+        yield gateway
+
+
+def large(*, masked: bool = False) -> bytes:
+    """A frame of `LARGE` bytes of payload."""
+    return frame(b"", opcode=2, masked=masked, length=LARGE) + bytes(LARGE)
+
+
+def more(head: bytes, count: int) -> bytes:
+    """`head` with so many fields more."""
+    return head[:-2] + b"".join(b"X-%d: x\r\n" % number for number in range(count)) + b"\r\n"
+
+
+async def test_fields_of_a_request(strict: GatewayThread, upstream: Upstream) -> None:
+    """As many as may be pass, through either reader; one more is a 431 that the log explains."""
+    for head, own in ((GET, 1), (HANDSHAKE, 5), (handshake("Content-Length: 0"), 6)):
+        with await Peer.connect(strict.port) as client:
+            answer = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
+            passed, _ = await exchange(client, upstream, more(head, FIELDS - own), answer)
+            assert b"\r\nX-%d: x\r\n" % (FIELDS - own - 1) in passed
+        past = len(strict.records.all(Error))
+        with await Peer.connect(strict.port) as client:
+            await client.send(more(head, FIELDS - own + 1))
+            assert await client.read_to_end() == TOO_MANY
+        told = await strict.records.wait_for(Error, past=past)
+        assert (told.message, told.status) == (
+            f"a request that cannot be read: its head has more than {FIELDS} fields",
+            431,
+        )
+    assert upstream.nobody()
+
+
+async def test_fields_of_an_answer(strict: GatewayThread, upstream: Upstream) -> None:
+    """Of a 101, of another answer to a handshake, and of an answer to a plain request: one more is a 502."""
+    ok = b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
+    for request, answer, own, says in (
+        (HANDSHAKE, switching(), 3, "its 101 has more than 20 header fields"),
+        (HANDSHAKE, ok, 2, "answered with more than 20 header fields"),
+        (GET, ok, 2, "answered with more than 20 header fields"),
+    ):
+        with await Peer.connect(strict.port) as client:
+            _, head = await exchange(client, upstream, request, more(answer, FIELDS - own))
+            assert b"X-%d: x\r\n" % (FIELDS - own - 1) in head.replace(b"x-", b"X-")
+        asking = asyncio.create_task(words(strict, request))
+        server = await upstream.accept()
+        await server.read_head()
+        await server.send(more(answer, FIELDS - own + 1))
+        status, message = await asking
+        assert (status, message.endswith(says)) == (502, True), message
+
+
+@pytest.mark.parametrize("slow", ["client", "upstream"])
+async def test_a_peer_that_takes_nothing(strict: GatewayThread, upstream: Upstream, slow: str) -> None:
+    """Both connections are reset; the log says who took nothing, for how long, and how much waited."""
+    client, server = await open_tunnel(strict.port, upstream)
+    told = await strict.records.wait_for(Open, client=client.name)
+    writer = server if slow == "client" else client
+    with client, server:
+        sending = asyncio.create_task(writer.send(large(masked=slow == "upstream")))
+        error = await strict.records.wait_for(Error, conn=told.conn)
+        with pytest.raises((ConnectionResetError, BrokenPipeError)):
+            await sending
+        assert await (client if slow == "client" else server).was_reset()
+        ended = await strict.records.wait_for(Close, conn=told.conn)
+    assert (ended.by, ended.how) == ("gateway", "timeout")
+    who = "the client" if slow == "client" else f"the upstream at 127.0.0.1:{upstream.port}"
+    found = re.fullmatch(
+        rf"{who} took nothing for ([\d.]+) s while (\d+) bytes waited for it; both connections of the "
+        r"WebSocket were cut \(--stall-timeout\)",
+        error.message,
+    )
+    assert found is not None, error.message
+    assert float(found[1]) >= STALL
+    assert int(found[2]) > 0
+    assert error.client == client.name
+
+
+async def test_a_peer_that_takes_little_or_has_nothing_to_take(
+    strict: GatewayThread, upstream: Upstream
+) -> None:
+    """Who is slow is let be, though the gateway's buffer stays as it is meanwhile; so is who is silent."""
+    silent, partner = await open_tunnel(strict.port, upstream)
+    client, server = await open_tunnel(strict.port, upstream)
+    past = len(strict.records.all(Error))
+    with silent, partner, client, server:
+        sending = asyncio.create_task(server.send(large(), patience=30))
+        for _ in range(20):  # together much longer than it may take nothing
+            await client.read(64 * 1024)
+            await asyncio.sleep(STALL / 8)
+        assert not sending.done()
+        assert strict.records.all(Error)[past:] == []
+        await client.read(LARGE + 10 - 20 * 64 * 1024)
+        await sending
+        await partner.send(frame(b"still here"))
+        assert await silent.read(12) == frame(b"still here")
+
+
+async def test_a_closing_connection_whose_peer_takes_nothing(
+    strict: GatewayThread, upstream: Upstream
+) -> None:
+    """Though the other side has left, what it has sent is waited with no longer."""
+    client, server = await open_tunnel(strict.port, upstream)
+    told = await strict.records.wait_for(Open, client=client.name)
+    with client, server:
+        sending = asyncio.create_task(server.send(large()))
+        await client.read(10)
+        await asyncio.wait([sending], timeout=STALL / 2)
+        sending.cancel()
+        server.close()
+        ended = await strict.records.wait_for(Close, conn=told.conn)
+        assert await client.was_reset()
+    assert ended.how in ("timeout", "fin", "reset")
+    assert [each.message[:23] for each in strict.records.all(Error, conn=told.conn)] == [
+        "the client took nothing"
+    ]
+
+
+@pytest.fixture(scope="module", params=LOOPS)
+def impatient(request: pytest.FixtureRequest, upstream_port: int) -> Iterator[GatewayThread]:
+    """Gateways that end what is idle, one on either loop."""
+    config = config_of(f"http://127.0.0.1:{upstream_port}")
+    limits = OwnLimits(idle_timeout=IDLE, stall_timeout=0)
+    with GatewayThread(config, loop=request.param, limits=limits) as gateway:
+        yield gateway
+
+
+async def test_an_idle_tunnel(impatient: GatewayThread, upstream: Upstream) -> None:
+    """Both peers get a Close 1001 and may answer it; the log says why. One that is used lives on."""
+    used, partner = await open_tunnel(impatient.port, upstream)
+    client, server = await open_tunnel(impatient.port, upstream)
+    told = await impatient.records.wait_for(Open, client=client.name)
+
+    async def keep_up() -> None:
+        for number in range(25):  # alternately, for twice the time and more
+            writer, data = ((used, from_client(b"x")), (partner, frame(b"x")))[number % 2]
+            await writer.send(data)
+            await asyncio.sleep(IDLE / 10)
+
+    with used, partner, client, server:
+        using = asyncio.create_task(keep_up())
+        await expect_going_away(client, masked=False)
+        await expect_going_away(server, masked=True)
+        await client.send(close(1001, masked=True))
+        await server.send(close(1001))
+        assert await client.read_to_end() == b""
+        assert await server.read_to_end() == b""
+        ended = await impatient.records.wait_for(Close, conn=told.conn)
+        await using
+        assert impatient.records.all(Close, conn=told.conn - 1) == []
+    assert (ended.by, ended.how) == ("gateway", "timeout")
+    (error,) = impatient.records.all(Error, conn=told.conn)
+    assert error.client == client.name
+    assert re.fullmatch(
+        r"no byte passed either way for [\d.]+ s; the WebSocket was ended with Close 1001 \(--idle-timeout\)",
+        error.message,
+    )
+
+
+async def test_an_idle_tunnel_whose_peers_do_not_answer(
+    impatient: GatewayThread, upstream: Upstream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They are given some seconds; then both connections end."""
+    monkeypatch.setattr("gateway.proxy.sweep._ANSWER", 0.2)
+    client, server = await open_tunnel(impatient.port, upstream)
+    told = await impatient.records.wait_for(Open, client=client.name)
+    with client, server:
+        await expect_going_away(client, masked=False)
+        await expect_going_away(server, masked=True)
+        assert await client.read_to_end() == b""
+        assert await server.read_to_end() == b""
+        ended = await impatient.records.wait_for(Close, conn=told.conn)
+    assert (ended.by, ended.how) == ("gateway", "timeout")
+
+
+@pytest.mark.parametrize("loop", LOOPS)
+async def test_without_limits_there_is_no_look(upstream: Upstream, loop: Loop) -> None:
+    """The task that would look has ended."""
+    config = config_of(f"http://127.0.0.1:{upstream.port}")
+    with GatewayThread(config, loop=loop, limits=OwnLimits(stall_timeout=0)) as gateway:
+        assert "sweep" not in await gateway.tasks()
+    with GatewayThread(config, loop=loop) as gateway:
+        assert "sweep" in await gateway.tasks()
+
+
+@pytest.mark.parametrize("loop", LOOPS)
+@pytest.mark.parametrize("buffer", [0, 4096, 1 << 20])
+async def test_what_waits_in_a_tunnel(upstream: Upstream, loop: Loop, buffer: int) -> None:
+    """No more than the buffer and one read, however much the other side would send."""
+    config = config_of(f"http://127.0.0.1:{upstream.port}")
+    limits = OwnLimits(tunnel_buffer=buffer, stall_timeout=0)
+    with GatewayThread(config, loop=loop, limits=limits) as gateway:
+        client, server = await open_tunnel(gateway.port, upstream)
+
+        def waiting() -> int:
+            assert gateway._gateway is not None
+            (tunnel,) = gateway._gateway._tunnels()
+            return tunnel.down.transport.get_write_buffer_size()
+
+        with client, server:
+            sending = asyncio.create_task(server.send(large(), patience=30))
+            before, size = -1, 0
+            while size == 0 or size != before:
+                before, size = size, await gateway.call(waiting)
+                await asyncio.sleep(0.2)
+            assert buffer < size <= buffer + 256 * 1024
+            assert len(await client.read(LARGE + 10)) == LARGE + 10
+            await sending
