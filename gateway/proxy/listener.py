@@ -106,12 +106,15 @@ class Listener:
         for tunnel in list(self._handler.tunnels.open):
             tunnel.stop()
 
-    async def end(self) -> None:
-        """Wait for tunnels and plain requests, within `shutdownTimeout`; then cut what is left."""
+    async def end(self, since: float) -> None:
+        """Wait for tunnels and plain requests; what is left `shutdownTimeout` after `since`, is cut.
+
+        `since` is by the loop's clock.
+        """
         tunnels = self._handler.tunnels
         try:
             # A negative timeout means no grace.
-            async with asyncio.timeout(max(0.0, self.site.server.spec.shutdown_timeout)):
+            async with asyncio.timeout_at(since + max(0.0, self.site.server.spec.shutdown_timeout)):
                 await self._finish()
                 # By now, an upgrade that was in flight has become a tunnel.
                 await tunnels.all_closed.wait()

@@ -162,13 +162,14 @@ class Gateway:
 
     async def _stop(self, name: str) -> None:
         """Let everything end that can, within each `shutdownTimeout`; a second signal cuts this short."""
+        since = asyncio.get_running_loop().time()
         tunnels = sum(len(listener.tunnels) for listener in self._all())
         self._log.stopping(name, tunnels)
         self._proxy.stopping = True
         listeners = self._all()
         for listener in listeners:
             listener.stop()
-        ending = asyncio.gather(*(listener.end() for listener in listeners))
+        ending = asyncio.gather(*(listener.end(since) for listener in listeners))
         again = asyncio.ensure_future(self._signals.get())
         await asyncio.wait((ending, again), return_when=asyncio.FIRST_COMPLETED)
         for task in (ending, again):
