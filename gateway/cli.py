@@ -373,9 +373,9 @@ def _worker_command(options: argparse.Namespace, frames: Frames, descriptor: int
     rate = -(-options.frame_rate // options.workers)
     # -P: whatever lies in the working directory.
     command = [sys.executable, "-P", "-m", "gateway", "--worker", str(descriptor), "--frames", frames]
-    command += ["--preview", str(options.preview), "--frame-rate", str(rate)]
     for each in fields(OwnLimits):  # each has an option of its name
         command += [f"--{each.name.replace('_', '-')}", str(getattr(options, each.name))]
+    command += ["--preview", str(options.preview), "--frame-rate", str(rate)]
     return [*command, "--show-secrets"] if options.show_secrets else command
 
 
