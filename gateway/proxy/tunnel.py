@@ -66,6 +66,7 @@ def _forward(write: Callable[[bytes], object], decoder: Decoder) -> Generator[No
         if at < size:
             decoder.receive_data(data[at:], 0)
         ready = decoder.ready
+        data = b""  # a large one would stay until the next
 
 
 def _forward_watched(write: Callable[[bytes], object], tap: Tap) -> Generator[None, bytes, None]:
@@ -95,6 +96,7 @@ def _forward_watched(write: Callable[[bytes], object], tap: Tap) -> Generator[No
         if at < size:
             tap.receive_data(data[at:], now)
         ready = decoder.ready
+        data = b""  # as above
 
 
 def reset(transport: asyncio.Transport) -> None:
