@@ -64,8 +64,12 @@ class Sweep:
             while handful := list(islice(tunnels, _HANDFUL)):
                 now = loop.time()
                 for tunnel in handful:
-                    if not (tunnel.stopping or tunnel.over):
+                    if tunnel.stopping or tunnel.over:
+                        continue
+                    try:
                         self._look(tunnel, stalled, silent, now)
+                    except Exception as error:  # noqa: BLE001 - a bug with one leaves the others their limits
+                        self._tell(tunnel, f"a fault of the gateway: {type(error).__name__}: {error}")
                 await asyncio.sleep(0)
 
     def _look(
@@ -94,7 +98,7 @@ class Sweep:
     def _cut(self, tunnel: Tunnel, leg: Leg, seconds: float, waiting: int) -> None:
         self._tell(
             tunnel,
-            f"{_who(leg)} took nothing for {seconds:.3g} s while {waiting} bytes waited for it; both "
+            f"{_who(leg)} took nothing for {round(seconds, 1):g} s while {waiting} bytes waited for it; both "
             "connections of the WebSocket were cut (--stall-timeout)",
         )
         tunnel.cut_off()
@@ -102,7 +106,7 @@ class Sweep:
     def _end(self, tunnel: Tunnel, seconds: float) -> None:
         self._tell(
             tunnel,
-            f"no byte passed either way for {seconds:.3g} s; the WebSocket was ended with Close 1001 "
+            f"no byte passed either way for {round(seconds, 1):g} s; the WebSocket was ended with Close 1001 "
             "(--idle-timeout)",
         )
         tunnel.time_out(_ANSWER)
@@ -134,8 +138,10 @@ def _address(leg: Leg) -> str:
 
 def _on_its_way(transport: asyncio.Transport) -> int:
     """Bytes that the system has been given and the peer's has not taken; 0 where it does not tell."""
+    sock = transport.get_extra_info("socket")
     queued = bytearray(4)
-    with suppress(ImportError, OSError):  # Windows has neither module; not every system knows it of a socket
-        outq: int = import_module("termios").TIOCOUTQ
-        import_module("fcntl").ioctl(transport.get_extra_info("socket").fileno(), outq, queued)
+    # Windows has neither module; not every system knows it of a socket; a closed one has no number.
+    with suppress(ImportError, OSError, ValueError):
+        if sock is not None:
+            import_module("fcntl").ioctl(sock.fileno(), import_module("termios").TIOCOUTQ, queued)
     return int(struct.unpack("i", queued)[0])

@@ -206,6 +206,20 @@ async def test_an_idle_tunnel_whose_peers_do_not_answer(
     assert (ended.by, ended.how) == ("gateway", "timeout")
 
 
+async def test_a_fault_with_one_tunnel(
+    impatient: GatewayThread, upstream: Upstream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is told, and the limits hold on."""
+    past = len(impatient.records.all(Error))
+    client, server = await open_tunnel(impatient.port, upstream)
+    with client, server:
+        with monkeypatch.context() as broken:
+            broken.setattr("gateway.proxy.sweep._waiting", lambda _: 1 // 0)
+            error = await impatient.records.wait_for(Error, past=past)
+            assert error.message.startswith("a fault of the gateway: ZeroDivisionError: ")
+        await expect_going_away(client, masked=False)
+
+
 @pytest.mark.parametrize("loop", LOOPS)
 async def test_without_limits_there_is_no_look(upstream: Upstream, loop: Loop) -> None:
     """The task that would look has ended."""
