@@ -8,6 +8,7 @@ import pytest
 
 from gateway.events import Close, Error, Open
 from gateway.limits import OwnLimits
+from tests.gateway.proxy.listening import config_with
 from tests.gateway.proxy.plain import GET, exchange, words
 from tests.gateway.proxy.raw import HANDSHAKE, close, frame, from_client, handshake, open_tunnel, switching
 from tests.gateway.proxy.stopping import expect_going_away
@@ -81,6 +82,26 @@ async def test_fields_of_an_answer(strict: GatewayThread, upstream: Upstream) ->
         await server.send(more(answer, FIELDS - own + 1))
         status, message = await asking
         assert (status, message.endswith(says)) == (502, True), message
+
+
+@pytest.mark.parametrize("loop", LOOPS)
+async def test_limits_of_the_config_hold_for_handshakes(upstream: Upstream, loop: Loop) -> None:
+    """maxHeaderBytes, with Go's 4096 on top, and readHeaderTimeout."""
+    config = config_with(f"http://127.0.0.1:{upstream.port}", "maxHeaderBytes: 1000, readHeaderTimeout: 1")
+    fill = 5096 - len(handshake("X: "))
+    with GatewayThread(config, loop=loop) as gateway:
+        client, server = await open_tunnel(gateway.port, upstream, f"X: {fill * 'x'}")
+        late, silent = await Peer.connect(gateway.port), await Peer.connect(gateway.port)
+        with client, server, late, silent, await Peer.connect(gateway.port) as large:
+            await large.send(handshake(f"X: {(fill + 1) * 'x'}"))
+            assert await large.read_to_end() == TOO_MANY
+            told = await gateway.records.wait_for(Error)
+            assert told.message == "a request that cannot be read: its head has more than 5096 bytes"
+            await late.send(HANDSHAKE[:-1])
+            assert (await late.read_to_end()).startswith(b"HTTP/1.1 400 Bad Request\r\n")
+            assert await silent.read_to_end() == b""
+            await server.send(frame(b"still here"))
+            assert await client.read(12) == frame(b"still here")
 
 
 @pytest.mark.parametrize("slow", ["client", "upstream"])
