@@ -8,7 +8,7 @@ import signal
 import socket
 import sys
 from collections.abc import Coroutine, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from functools import partial
 from importlib import metadata
 from pathlib import Path
@@ -21,6 +21,7 @@ from gateway.config.problems import did_you_mean, escaped, excerpt, quoted
 from gateway.config.resources import API_VERSION, KINDS, label
 from gateway.config.template import data_of, defaults, json_of, yaml_of
 from gateway.headers import Secrets
+from gateway.limits import DEFAULT_LIMITS, OwnLimits
 from gateway.loading import Loaded, Loading, inspect, resources
 from gateway.proxy.listen import ServeError
 from gateway.proxy.log import EventLog, Frames
@@ -97,6 +98,7 @@ def parser() -> argparse.ArgumentParser:
         help="how many processes share the work, each with its own counts and pools (%(default)s)",
     )
     top.add_argument("--worker", metavar="DESCRIPTOR", type=int, help=argparse.SUPPRESS)
+    _add_limits(top)
     shown = top.add_argument_group("what only this kit has: the log")
     shown.add_argument(
         "--frames", choices=FRAMES, help="frames as lines for people or as JSON; off: start, stop, errors"
@@ -119,11 +121,78 @@ def parser() -> argparse.ArgumentParser:
     return top
 
 
+def _add_limits(top: argparse.ArgumentParser) -> None:
+    """The options of OwnLimits, one for each field."""
+    limits = top.add_argument_group("what only this kit has: limits")
+    limits.add_argument(
+        "--header-fields",
+        metavar="N",
+        type=_positive,
+        default=DEFAULT_LIMITS.header_fields,
+        help="how many fields the head of a request, or of an upstream's answer, may have (%(default)s)",
+    )
+    limits.add_argument(
+        "--handshake-timeout",
+        metavar="SECONDS",
+        type=_some_seconds,
+        default=DEFAULT_LIMITS.handshake_timeout,
+        help="how long an upstream has to accept a connection, and again to answer an opening handshake "
+        "(%(default)g)",
+    )
+    limits.add_argument(
+        "--stall-timeout",
+        metavar="SECONDS",
+        type=_seconds,
+        default=DEFAULT_LIMITS.stall_timeout,
+        help="how long a WebSocket's peer may take nothing while bytes wait (%(default)g; 0: no limit)",
+    )
+    limits.add_argument(
+        "--tunnel-buffer",
+        metavar="BYTES",
+        type=_count,
+        default=DEFAULT_LIMITS.tunnel_buffer,
+        help="how much may wait for a WebSocket's peer before the other one is not read (%(default)s)",
+    )
+    limits.add_argument(
+        "--idle-timeout",
+        metavar="SECONDS",
+        type=_seconds,
+        default=DEFAULT_LIMITS.idle_timeout,
+        help="how long nothing may pass through a WebSocket (%(default)g: no limit)",
+    )
+
+
+def _limits(options: argparse.Namespace) -> OwnLimits:
+    """What the options say of limits."""
+    return OwnLimits(**{each.name: getattr(options, each.name) for each in fields(OwnLimits)})
+
+
 def _count(text: str) -> int:
     """A number from 0 on."""
     if not (text.isascii() and text.isdecimal() and len(text) < 10):
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 0 on")
     return int(text)
+
+
+def _positive(text: str) -> int:
+    """A number from 1 on."""
+    if not (text.isascii() and text.isdecimal() and len(text) < 10 and int(text)):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 on")
+    return int(text)
+
+
+def _seconds(text: str) -> float:
+    """A time."""
+    if not re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,3})?", text):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds, as 30 or 0.5")
+    return float(text)
+
+
+def _some_seconds(text: str) -> float:
+    """A time that is not 0."""
+    if not _seconds(text):
+        raise argparse.ArgumentTypeError("it has to be more than 0 seconds")
+    return _seconds(text)
 
 
 def _workers(text: str) -> int:
@@ -256,6 +325,7 @@ def _info() -> str:
         f"aileron-demo {_version()}",
         f"{platform.python_implementation()} {platform.python_version()}",
         platform.platform(),
+        f"{running.file_limit()} open files, of which a WebSocket takes two",
     ]
     for name in _dependencies():
         try:
@@ -280,7 +350,8 @@ def _gateway(loaded: Loaded, options: argparse.Namespace) -> "Gateway":
 
     frames = _frames(options)
     log = EventLog(standard_output(), frames, preview=options.preview, frame_rate=options.frame_rate)
-    return Gateway(loaded, log, Secrets(show=options.show_secrets), partial(_reload, options))
+    secrets = Secrets(show=options.show_secrets)
+    return Gateway(loaded, log, secrets, partial(_reload, options), limits=_limits(options))
 
 
 def _parent(loaded: Loaded, options: argparse.Namespace) -> "Parent":
@@ -302,6 +373,8 @@ def _worker_command(options: argparse.Namespace, frames: Frames, descriptor: int
     rate = -(-options.frame_rate // options.workers)
     # -P: whatever lies in the working directory.
     command = [sys.executable, "-P", "-m", "gateway", "--worker", str(descriptor), "--frames", frames]
+    for each in fields(OwnLimits):  # each has an option of its name
+        command += [f"--{each.name.replace('_', '-')}", str(getattr(options, each.name))]
     command += ["--preview", str(options.preview), "--frame-rate", str(rate)]
     return [*command, "--show-secrets"] if options.show_secrets else command
 
@@ -326,7 +399,7 @@ def _work(options: argparse.Namespace) -> int:
         preview=options.preview,
         frame_rate=options.frame_rate,
     )
-    return _run(Worker(channel, log, Secrets(show=options.show_secrets)).run())
+    return _run(Worker(channel, log, Secrets(show=options.show_secrets), _limits(options)).run())
 
 
 def _frames(options: argparse.Namespace) -> Frames:

@@ -28,7 +28,8 @@ Party = Literal["client", "upstream", "gateway"]
 """Whose Close, end or reset came first."""
 
 How = Literal["close", "fin", "reset", "timeout"]
-"""The way a tunnel ended: `close` where a Close frame has passed, else what the transport saw."""
+"""The way a tunnel ended: `timeout` by the gateway where a limit was reached, else `close` where a Close
+frame has passed, else what the transport saw."""
 
 Headers = tuple[tuple[str, str], ...]
 """Header fields in wire order, names as they were written."""

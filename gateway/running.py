@@ -8,9 +8,12 @@ import signal
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import suppress
 from functools import partial
-from typing import Protocol
+from typing import Final, Protocol
 
 from gateway import lifeline
+
+_FILES: Final = 10_240
+"""Open files that macOS grants, whatever its hard limit says."""
 
 
 class Running(Protocol):
@@ -98,18 +101,30 @@ def keep_standard_descriptors() -> None:
     os.close(descriptor)
 
 
-def _raise_file_limit() -> None:
-    """Use all the file descriptors that the system grants: a tunnel takes two."""
+def file_limit() -> str:
+    """How many files this process may have open, and how many it has once it runs a gateway."""
     try:
         resource = importlib.import_module("resource")
     except ImportError:
-        return  # Windows has no such limit
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        return "any number of"  # Windows has no such limit
+    before, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    _raise_file_limit()
+    after, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return f"{after}" if after == before else f"{after} (raised from {before})"
+
+
+def _raise_file_limit() -> None:
+    """Use all the file descriptors that the system grants, as Go's runtime does: a tunnel takes two."""
     try:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    except (ValueError, OSError):
-        # macOS says "unlimited" and means less; what was granted stays.
-        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        resource = importlib.import_module("resource")
+    except ImportError:
+        return  # as above
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    for wanted in (hard, _FILES):
+        if wanted == resource.RLIM_INFINITY or wanted > soft:
+            with suppress(ValueError, OSError):  # macOS says "unlimited" and means less
+                resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+                return
 
 
 def _keep_read_buffers() -> None:

@@ -271,7 +271,8 @@ def _close(event: Close) -> tuple[str, ...]:
         case "reset":
             how = ("connection reset", "reset", "reset")
         case "timeout":
-            how = ("no answer in time", "timeout", "timeout")
+            what = "a time limit was reached" if event.by == "gateway" else "no answer in time"
+            how = (what, "timeout", "timeout")
     who = (f"by the {event.by}: ", f"{event.by} ", f"{event.by} ")
     between = (" · ", " ", " ")
     return tuple(f"{by}{gap.join((end, *sums))}" for by, end, gap in zip(who, how, between, strict=True))

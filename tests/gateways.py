@@ -24,6 +24,7 @@ import uvloop
 
 from gateway.events import Event, Record, Reload, decode
 from gateway.headers import Secrets
+from gateway.limits import DEFAULT_LIMITS, OwnLimits
 from gateway.loading import Loading, inspect
 from gateway.proxy.log import EventLog, Frames
 from gateway.proxy.server import Gateway
@@ -288,7 +289,9 @@ class GatewayThread:
         frames: Frames = "json",
         preview: int = 64,
         frame_rate: int = 2000,
+        limits: OwnLimits = DEFAULT_LIMITS,
     ) -> None:
+        self._limits = limits
         self._next = config
         loading = self._load()
         assert loading.loaded is not None, loading.problems
@@ -382,5 +385,5 @@ class GatewayThread:
         frames, preview, frame_rate = self._options
         log = EventLog(self._writer, frames, preview=preview, frame_rate=frame_rate)
         self._loop = asyncio.get_running_loop()
-        self._gateway = Gateway(self._config, log, Secrets(), self._load)
+        self._gateway = Gateway(self._config, log, Secrets(), self._load, limits=self._limits)
         await self._gateway.run()

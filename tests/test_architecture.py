@@ -16,7 +16,7 @@ import pytest
 ROOT: Final = Path(__file__).parents[1]
 PACKAGES: Final = ("gateway", "demo_upstream", "launcher")
 
-PURE: Final = ("events", "text", "config", "routing", "headers", "websocket")
+PURE: Final = ("events", "text", "config", "routing", "headers", "limits", "websocket")
 """The gateway's rooms that touch nothing: bytes or documents in, meaning out."""
 
 GATEWAY: Final[Mapping[str, tuple[str, ...]]] = {
@@ -25,7 +25,8 @@ GATEWAY: Final[Mapping[str, tuple[str, ...]]] = {
     "text": ("events",),
     "config": (),
     "headers": ("events",),
-    "websocket": ("events", "headers"),
+    "limits": (),
+    "websocket": ("events", "headers", "limits"),
     "routing": ("config", "headers", "websocket"),
     "advice": ("config", "routing"),
     "errors": ("config", "headers", "routing"),
@@ -34,7 +35,7 @@ GATEWAY: Final[Mapping[str, tuple[str, ...]]] = {
     "lifeline": (),
     "tls": ("config",),
     "proxy": (*PURE, "errors", "loading"),
-    "workers": ("config", "events", "headers", "lifeline", "loading", "proxy"),
+    "workers": ("config", "events", "headers", "lifeline", "limits", "loading", "proxy"),
     "running": ("lifeline",),
     "cli": (*PURE, "lifeline", "loading", "proxy", "running", "watch", "workers"),
     "__main__": ("cli",),

@@ -13,11 +13,13 @@ Rules
     * Who comes from elsewhere than `networks` is closed at once, without a byte.
     * Beyond `connectionLimit` connections wait, unanswered; as a rule, they are not even accepted.  One
       counts until its socket is closed, whoever has it by then: a WebSocket counts as long as it lives.
+      That there is no room is told, once a minute at most.
 """
 
 import asyncio
 import errno
 import ipaddress
+import math
 import socket
 import ssl
 from collections.abc import Callable, Coroutine, Sequence
@@ -36,6 +38,9 @@ _NO_ROOM: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.EN
 _BREATH: Final = 1.0
 """Seconds to wait for the system to have room again."""
 
+_REMINDER: Final = 60.0
+"""Seconds after which it is told again that there is no room."""
+
 Factory = Callable[[], asyncio.Protocol]
 
 
@@ -52,6 +57,8 @@ class Door:
         """Connections that count for the limit."""
         self._room = asyncio.Event()
         """Whether it is worth looking for room again."""
+        self._told = -math.inf
+        """When it was last told that there is none, by the loop's clock."""
         self.tls: ssl.SSLContext | None = None
         self._handshake: float | None = None
         self._factory: Factory = asyncio.Protocol
@@ -157,8 +164,16 @@ class Door:
 
     async def _wait_for_room(self) -> None:
         while 0 < self._limit <= self._inside:
+            self._tell_no_room()
             self._room.clear()
             await self._room.wait()
+
+    def _tell_no_room(self) -> None:
+        now = asyncio.get_running_loop().time()
+        if now - self._told >= _REMINDER:
+            self._told = now
+            words = f"connectionLimit {self._limit} is reached; who comes now waits until a connection ends"
+            self._complain(words)
 
     def _leave(self) -> None:
         self._inside -= 1

@@ -74,7 +74,8 @@ class Arrival(asyncio.Protocol):
             return
         if self._timer is not None:
             self._timer.cancel()
-        request = read_request(data, self._arrivals.limits.head_bytes)
+        limits = self._arrivals.limits
+        request = read_request(data, limits.head_bytes, limits.head_fields)
         if request is None:
             self._give_to_http(data, None)
         else:

@@ -3,7 +3,8 @@
 Rules (core-v1, sections 4.1 and 4.5)
     * A client that says nothing is closed without a byte after readHeaderTimeout; one that stops inside of a
       head gets a 400; one that is silent behind an answer is closed after idleTimeout.
-    * The head of a request has at most maxHeaderBytes and Go's 4096 on top; more is a 431.
+    * The head of a request has at most maxHeaderBytes and Go's 4096 on top, and so many fields as the command
+      line says; more is a 431.
     * A request and its response live while bytes move.  A readTimeout that the file gives bounds a stall of
       the request's body, a writeTimeout a stall of the response; AILERON cuts even those that move.
     * A connection that has become a tunnel is free of all of this.
@@ -21,10 +22,14 @@ from aiohttp.http import RawRequestMessage
 from aiohttp.http_exceptions import LineTooLong
 
 from gateway.config.resources.http_server import HTTPConfig
+from gateway.limits import OwnLimits
 from gateway.proxy.responses import ALT_SVC, Done, bare, plainly
 
 _SLACK: Final = 4096
 """Bytes that Go lets a head have on top of maxHeaderBytes."""
+
+TOO_MANY_FIELDS: Final = "Too many headers received"
+"""What aiohttp says of a head with more fields than it may have."""
 
 _FOREVER: Final = 1e8
 """Seconds; idle connections are closed here, not by aiohttp."""
@@ -50,10 +55,11 @@ class Limits:
     answer: float | None
     """How long a response may stall."""
     head_bytes: int
+    head_fields: int
 
     @classmethod
-    def of(cls, config: HTTPConfig) -> "Limits":
-        """Those that `config` sets."""
+    def of(cls, config: HTTPConfig, own: OwnLimits) -> "Limits":
+        """Those that `config` sets, and `own`."""
         given = config.where.values  # without a 0, which AILERON takes for its default
         return cls(
             head=_limit(config.read_header_timeout),
@@ -62,6 +68,7 @@ class Limits:
             answer=_limit(config.write_timeout) if "write_timeout" in given else None,
             # Go takes its own default where the number makes no sense.
             head_bytes=(config.max_header_bytes if config.max_header_bytes > 0 else 1 << 20) + _SLACK,
+            head_fields=own.header_fields,
         )
 
 
@@ -106,7 +113,7 @@ class Connection(web.RequestHandler):
             auto_decompress=False,
             max_line_size=limits.head_bytes,
             max_field_size=limits.head_bytes,
-            max_headers=limits.head_bytes // 4,  # each takes four bytes at least
+            max_headers=limits.head_fields,
         )
         self._limits = limits
         self.reply: Reply | None = None
@@ -195,6 +202,8 @@ class Connection(web.RequestHandler):
     ) -> web.StreamResponse:
         """Answer what cannot be read, as Go does."""
         del request
+        if message == TOO_MANY_FIELDS:
+            return self._refuse_head(f"{self._limits.head_fields} fields")
         if isinstance(exc, LineTooLong):
             status = 431
         self.logger.error("a request that cannot be read", exc_info=exc, extra={"status": status})
@@ -216,8 +225,11 @@ class Connection(web.RequestHandler):
 
     def refuse_long_head(self) -> Done:
         """Say that a head is too long, to the client and to the log."""
-        words = "a request that cannot be read: its head has more than %d bytes"
-        self.logger.error(words, self._limits.head_bytes, extra={"status": 431})
+        return self._refuse_head(f"{self._limits.head_bytes} bytes")
+
+    def _refuse_head(self, limit: str) -> Done:
+        words = "a request that cannot be read: its head has more than %s"
+        self.logger.error(words, limit, extra={"status": 431})
         return self.say(plainly(431), 431)
 
     @property
@@ -271,6 +283,7 @@ class Server(web.Server):
         self,
         handler: Callable[[web.BaseRequest, Reply | None], Awaitable[web.StreamResponse]],
         config: HTTPConfig,
+        limits: Limits,
         logger: logging.Logger,
     ) -> None:
         super().__init__(
@@ -280,7 +293,7 @@ class Server(web.Server):
         )
         self._handler = handler
         self._config = config
-        self._limits = Limits.of(config)
+        self._limits = limits
         self._logger = logger
 
     def __call__(self) -> Connection:

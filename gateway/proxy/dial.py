@@ -18,15 +18,14 @@ import socket
 import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Final, cast
 
 import aiohappyeyeballs
 
+from gateway.limits import HEADER_FIELDS, OwnLimits
 from gateway.routing import Upstream
 from gateway.websocket.handshake import Answer, AnswerReader, Nonsense, Ordinary, Switching
-
-CONNECT_TIMEOUT: Final = 10.0
-"""Seconds to connect, TLS included; and again for the answer to an upgrade (core-v1 section 5.5)."""
 
 _REMEMBERED: Final = 10.0
 """Seconds for which the addresses of a name are believed."""
@@ -51,11 +50,11 @@ class UpstreamError(Exception):
         self.code = code or ("E2123" if status == 504 else "E2124")
 
 
-def failure(error: BaseException) -> UpstreamError:
-    """What an error of the network or of TLS says about the upstream."""
+def failure(error: BaseException, within: float) -> UpstreamError:
+    """What an error of the network or of TLS says about the upstream, which had `within` seconds."""
     match error:
         case TimeoutError():
-            return UpstreamError(504, f"did not answer within {CONNECT_TIMEOUT:g} s")
+            return UpstreamError(504, f"did not answer within {within:g} s")
         case ssl.SSLCertVerificationError():
             return UpstreamError(502, f"has a certificate that cannot be trusted: {error.verify_message}")
         case ssl.SSLError():
@@ -90,8 +89,11 @@ class _Known:
 class Dialer:
     """Opens connections to upstreams.  Belongs to one event loop."""
 
-    def __init__(self, tls: Callable[[], ssl.SSLContext]) -> None:
+    def __init__(self, tls: Callable[[], ssl.SSLContext], limits: OwnLimits) -> None:
         self._tls = tls
+        self._within = limits.handshake_timeout
+        """Seconds to connect, TLS included; and again for the answer (core-v1 section 5.5)."""
+        self._leg = partial(OpeningLeg, limits.header_fields)
         self._known: dict[tuple[str, int], _Known] = {}
 
     async def open(
@@ -104,14 +106,14 @@ class Dialer:
         transport: asyncio.Transport | None = None
         try:
             transport, leg = await self._connect(upstream)
-            answer = await leg.ask(head)
+            answer = await leg.ask(head, self._within)
             if isinstance(answer, OSError):
                 raise answer
         except (OSError, UnicodeError) as error:
             # TimeoutError and ssl.SSLError are OSErrors as well; a name that is none is a UnicodeError.
             if transport is not None:
                 transport.abort()
-            raise failure(error) from error
+            raise failure(error, self._within) from error
         except asyncio.CancelledError:
             if transport is not None:
                 transport.abort()
@@ -130,10 +132,10 @@ class Dialer:
             try:
                 async with asyncio.timeout(_NEXT_ADDRESS):
                     # A number, not a name: nothing is looked up, and the loop needs no socket of ours.
-                    return await loop.create_connection(OpeningLeg, known.nearest, upstream.port)
+                    return await loop.create_connection(self._leg, known.nearest, upstream.port)
             except OSError:
                 known.nearest = None
-        async with asyncio.timeout(CONNECT_TIMEOUT):
+        async with asyncio.timeout(self._within):
             return await self._connect_to_any(upstream)
 
     async def _connect_to_any(self, upstream: Upstream) -> "tuple[asyncio.Transport, OpeningLeg]":
@@ -160,7 +162,7 @@ class Dialer:
             known.nearest = peer[0]
         # From here on the socket is the transport's, which closes it whatever happens.
         return await loop.create_connection(
-            OpeningLeg, sock=sock, ssl=tls, server_hostname=upstream.host if tls else None
+            self._leg, sock=sock, ssl=tls, server_hostname=upstream.host if tls else None
         )
 
     async def _look_up(self, host: str, port: int) -> _Known:
@@ -175,7 +177,7 @@ class Dialer:
 class OpeningLeg(asyncio.Protocol):
     """An upstream connection from the opening handshake until somebody takes it over."""
 
-    def __init__(self) -> None:
+    def __init__(self, most_fields: int = HEADER_FIELDS) -> None:
         self._answer: asyncio.Future[Answer | OSError] = asyncio.get_running_loop().create_future()
         """The answer, or why there will be none."""
         self.late = b""
@@ -184,16 +186,16 @@ class OpeningLeg(asyncio.Protocol):
         """Whether the connection has gone."""
         self._ended = False
         self._error: Exception | None = None
-        self._reader = AnswerReader()
+        self._reader = AnswerReader(most_fields)
         self._transport: asyncio.Transport | None = None
         self._successor: asyncio.Protocol | None = None
 
-    async def ask(self, head: bytes) -> "Answer | OSError":
-        """Send the opening handshake `head`; the answer, or why there is none."""
+    async def ask(self, head: bytes, within: float) -> "Answer | OSError":
+        """Send the opening handshake `head`; the answer, which has `within` seconds, or why there is none."""
         assert self._transport is not None
         self._transport.write(head)
         # A timer of its own: asyncio.timeout costs more than the rest of this method.
-        timer = asyncio.get_running_loop().call_later(CONNECT_TIMEOUT, self._settle, TimeoutError())
+        timer = asyncio.get_running_loop().call_later(within, self._settle, TimeoutError())
         try:
             return await self._answer
         finally:

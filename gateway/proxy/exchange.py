@@ -19,7 +19,9 @@ from yarl import URL
 
 from gateway.config import host_port
 from gateway.headers import Fields, members
-from gateway.proxy.dial import CONNECT_TIMEOUT, OpeningLeg, UpstreamError, failure
+from gateway.limits import OwnLimits
+from gateway.proxy.connection import TOO_MANY_FIELDS
+from gateway.proxy.dial import OpeningLeg, UpstreamError, failure
 from gateway.proxy.responses import BrokenOffError, UpstreamResponse, decoded
 from gateway.routing import Forward
 
@@ -39,17 +41,19 @@ class UploadError(Exception):
 class Exchanges:
     """Plain HTTP requests to all upstreams, over connections that are kept and shared."""
 
-    def __init__(self, tls: Callable[[], ssl.SSLContext]) -> None:
+    def __init__(self, tls: Callable[[], ssl.SSLContext], limits: OwnLimits) -> None:
         self._tls = tls
+        self._limits = limits
         self._session = aiohttp.ClientSession(
             # However many clients wait for an upstream, none waits for another.
             connector=aiohttp.TCPConnector(limit=0),
-            timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_TIMEOUT),
+            timeout=aiohttp.ClientTimeout(total=None, sock_connect=limits.handshake_timeout),
             cookie_jar=aiohttp.DummyCookieJar(),
             auto_decompress=False,
             skip_auto_headers=_NOT_OURS,
             max_line_size=_LONGEST_FIELD,
             max_field_size=_LONGEST_FIELD,
+            max_headers=limits.header_fields,
         )
 
     async def close(self) -> None:
@@ -79,7 +83,7 @@ class Exchanges:
         except (aiohttp.ClientError, OSError, ValueError) as error:
             if upload is not None and upload.failed:
                 raise UploadError from error
-            raise _failure(error) from error
+            raise _failure(error, self._limits) from error
         if response.status == HTTPStatus.SWITCHING_PROTOCOLS:
             response.close()
             raise UpstreamError(502, "switched protocols, which nobody had asked it to", code="E2125")
@@ -129,22 +133,25 @@ async def _body(response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
         raise BrokenOffError from error
 
 
-def _failure(error: Exception) -> UpstreamError:
+def _failure(error: Exception, limits: OwnLimits) -> UpstreamError:
     """What an error of aiohttp's client says about the upstream."""
     match error:
         case aiohttp.ClientConnectorCertificateError():
-            return failure(error.certificate_error)
+            return failure(error.certificate_error, limits.handshake_timeout)
         case aiohttp.ClientConnectorError():
             # What OpenSSL has to say hides behind the error of the system.
-            return failure(error.__cause__ if isinstance(error.__cause__, ssl.SSLError) else error.os_error)
+            cause = error.__cause__ if isinstance(error.__cause__, ssl.SSLError) else error.os_error
+            return failure(cause, limits.handshake_timeout)
         case aiohttp.ServerDisconnectedError():
-            return failure(ConnectionResetError())
+            return failure(ConnectionResetError(), limits.handshake_timeout)
+        case aiohttp.ClientResponseError() if error.message.strip().startswith(TOO_MANY_FIELDS):
+            return _too_many_fields(limits)
         case aiohttp.ClientResponseError():
             return UpstreamError(
                 502, f"answered with something that is not HTTP: {_first_line(error.message)}"
             )
         case OSError() | UnicodeError():
-            return failure(error)
+            return failure(error, limits.handshake_timeout)
     return UpstreamError(502, f"did not answer as it should: {_first_line(str(error))}")
 
 
@@ -153,7 +160,7 @@ def _first_line(message: str) -> str:
 
 
 async def ordinary_answer(
-    transport: asyncio.Transport, leg: OpeningLeg, data: bytes, head: Fields
+    transport: asyncio.Transport, leg: OpeningLeg, data: bytes, head: Fields, limits: OwnLimits
 ) -> UpstreamResponse:
     """The ordinary response that begins with `data`, on a connection over which `head` asked for an upgrade.
 
@@ -167,7 +174,7 @@ async def ordinary_answer(
     try:
         parser.send(h11.Request(method="GET", target="/", headers=list(head)))
         parser.send(h11.EndOfMessage())
-        response = await _response(parser, reader)
+        response = await _response(parser, reader, limits)
     except BaseException:  # also where the client goes away meanwhile
         transport.close()
         raise
@@ -180,23 +187,29 @@ async def ordinary_answer(
     )
 
 
-async def _response(parser: h11.Connection, reader: asyncio.StreamReader) -> h11.Response:
+async def _response(parser: h11.Connection, reader: asyncio.StreamReader, limits: OwnLimits) -> h11.Response:
     """The head of the response, behind the informational ones.  Raises UpstreamError."""
     try:
-        async with asyncio.timeout(CONNECT_TIMEOUT):
+        async with asyncio.timeout(limits.handshake_timeout):
             event = await _next(parser, reader)
             while isinstance(event, h11.InformationalResponse) and event.status_code != 101:
                 event = await _next(parser, reader)
     except (OSError, h11.RemoteProtocolError) as error:
-        raise _broken(error) from error
+        raise _broken(error, limits) from error
     if not isinstance(event, h11.Response):
         raise UpstreamError(502, "broke the connection off before it answered")
+    if len(event.headers) > limits.header_fields:
+        raise _too_many_fields(limits)
     return event
 
 
-def _broken(error: OSError | h11.RemoteProtocolError) -> UpstreamError:
+def _too_many_fields(limits: OwnLimits) -> UpstreamError:
+    return UpstreamError(502, f"answered with more than {limits.header_fields} header fields")
+
+
+def _broken(error: OSError | h11.RemoteProtocolError, limits: OwnLimits) -> UpstreamError:
     if isinstance(error, OSError):
-        return failure(error)
+        return failure(error, limits.handshake_timeout)
     return UpstreamError(502, f"answered the upgrade with something that is not HTTP: {error}")
 
 

@@ -7,6 +7,7 @@ are open go on.
 import asyncio
 import logging
 import socket
+from collections.abc import Set as AbstractSet
 from functools import partial
 from typing import Final
 
@@ -21,6 +22,7 @@ from gateway.proxy.handler import Handler
 from gateway.proxy.listen import Binder, probe, where
 from gateway.proxy.log import EventLog
 from gateway.proxy.shared import Proxy
+from gateway.proxy.tunnel import Tunnel
 
 _DELIVERY: Final = 0.01
 """Seconds between two looks at what still waits to be delivered."""
@@ -40,8 +42,9 @@ class Listener:
         self._binder = binder
         self._scheme = "http" if site.tls is None else "https"
         self._handler = Handler(proxy, site)
-        self._web_server = Server(self._handler, config, _logger(proxy.log))
-        self._arrivals = Arrivals(Limits.of(config), self._handler.open, self._web_server)
+        self._limits = Limits.of(config, proxy.limits)
+        self._web_server = Server(self._handler, config, self._limits, _logger(proxy.log))
+        self._arrivals = Arrivals(self._limits, self._handler.open, self._web_server)
 
     @classmethod
     async def open(cls, site: Site, proxy: Proxy, binder: Binder) -> "Listener":
@@ -53,7 +56,7 @@ class Listener:
         """Accept connections, from now on in the place of a predecessor, and say so."""
         config = self.site.server.spec.http_config
         await self._door.open(
-            config.listen_config, self.site.tls, handshake=Limits.of(config).head, factory=self._arrivals
+            config.listen_config, self.site.tls, handshake=self._limits.head, factory=self._arrivals
         )
         self._proxy.log.listening(*where(self._sockets[0], self._scheme))
 
@@ -93,9 +96,9 @@ class Listener:
         await self.start()
 
     @property
-    def tunnels(self) -> int:
-        """How many WebSockets there are."""
-        return len(self._handler.tunnels.open)
+    def tunnels(self) -> AbstractSet[Tunnel]:
+        """The WebSockets that are open."""
+        return self._handler.tunnels.open
 
     def stop(self) -> None:
         """Accept no more connections, and tell the WebSockets to end."""
@@ -103,12 +106,15 @@ class Listener:
         for tunnel in list(self._handler.tunnels.open):
             tunnel.stop()
 
-    async def end(self) -> None:
-        """Wait for tunnels and plain requests, within `shutdownTimeout`; then cut what is left."""
+    async def end(self, since: float) -> None:
+        """Wait for tunnels and plain requests; what is left `shutdownTimeout` after `since`, is cut.
+
+        `since` is by the loop's clock.
+        """
         tunnels = self._handler.tunnels
         try:
             # A negative timeout means no grace.
-            async with asyncio.timeout(max(0.0, self.site.server.spec.shutdown_timeout)):
+            async with asyncio.timeout_at(since + max(0.0, self.site.server.spec.shutdown_timeout)):
                 await self._finish()
                 # By now, an upgrade that was in flight has become a tunnel.
                 await tunnels.all_closed.wait()

@@ -11,30 +11,36 @@ Strategy
 """
 
 import asyncio
+import itertools
 import ssl
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from functools import cache
 from typing import Any
 
 from gateway.headers import Secrets
+from gateway.limits import DEFAULT_LIMITS, OwnLimits
 from gateway.loading import Loaded, Loading, Site
 from gateway.proxy.listen import Binder, Key, ListenError, key_of, port_of
 from gateway.proxy.listener import Listener
 from gateway.proxy.log import FLUSH, EventLog
 from gateway.proxy.reload import Reloader
 from gateway.proxy.shared import Proxy
+from gateway.proxy.sweep import Sweep
+from gateway.proxy.tunnel import Tunnel
 
 
 class Gateway:
     """All servers of a config, in one event loop."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what it serves, how, and what it may take
         self,
         loaded: Loaded,
         log: EventLog,
         secrets: Secrets,
         load: Callable[[], Loading] | None = None,
         binder: Binder | None = None,
+        *,
+        limits: OwnLimits = DEFAULT_LIMITS,
     ) -> None:
         """`load` is what a reload calls, in a thread; None: there is no reload.
 
@@ -44,10 +50,11 @@ class Gateway:
         self._log = log
         self._binder = binder or Binder()
         self._reloader = Reloader(loaded, log, load, self._change_to)
-        self._proxy = Proxy(log, secrets, _tls)
+        self._proxy = Proxy(log, secrets, _tls, limits)
         self._listeners: dict[Key, Listener] = {}
         self._retired: list[Listener] = []
         """Those that accept no more, but may have connections."""
+        self._sweep = Sweep(limits, log, self._tunnels)
         self._signals: asyncio.Queue[str] = asyncio.Queue()
 
     def signal(self, name: str) -> None:
@@ -78,12 +85,16 @@ class Gateway:
             await self._log.close(FLUSH)
 
     async def _serve(self, changes: AsyncIterator[None] | None) -> None:
-        reloading = asyncio.create_task(self._reloader.run(changes), name="reloads")
+        tasks = [
+            asyncio.create_task(self._reloader.run(changes), name="reloads"),
+            asyncio.create_task(self._sweep.run(), name="sweep"),
+        ]
         try:
             name = await self._signals.get()
         finally:
-            reloading.cancel()
-            await asyncio.gather(reloading, return_exceptions=True)
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
         await self._stop(name)
 
     async def _change_to(self, loaded: Loaded) -> None:
@@ -151,13 +162,14 @@ class Gateway:
 
     async def _stop(self, name: str) -> None:
         """Let everything end that can, within each `shutdownTimeout`; a second signal cuts this short."""
-        tunnels = sum(listener.tunnels for listener in self._all())
+        since = asyncio.get_running_loop().time()
+        tunnels = sum(len(listener.tunnels) for listener in self._all())
         self._log.stopping(name, tunnels)
         self._proxy.stopping = True
         listeners = self._all()
         for listener in listeners:
             listener.stop()
-        ending = asyncio.gather(*(listener.end() for listener in listeners))
+        ending = asyncio.gather(*(listener.end(since) for listener in listeners))
         again = asyncio.ensure_future(self._signals.get())
         await asyncio.wait((ending, again), return_when=asyncio.FIRST_COMPLETED)
         for task in (ending, again):
@@ -167,6 +179,9 @@ class Gateway:
     def _all(self) -> list[Listener]:
         """Those that accept connections, and those that still have some."""
         return [*self._listeners.values(), *self._retired]
+
+    def _tunnels(self) -> Iterable[Tunnel]:
+        return itertools.chain.from_iterable(listener.tunnels for listener in self._all())
 
     def _complain(self, _loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         """Record what no connection could deal with; a fault in one of them is the end of that one alone."""

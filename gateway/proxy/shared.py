@@ -6,6 +6,7 @@ import ssl
 from collections.abc import Callable
 
 from gateway.headers import Secrets
+from gateway.limits import OwnLimits
 from gateway.proxy.dial import Dialer
 from gateway.proxy.exchange import Exchanges
 from gateway.proxy.log import EventLog
@@ -15,11 +16,14 @@ from gateway.proxy.tunnel import Tunnel
 class Proxy:
     """What all listeners share: the ways upstream, the log, the numbers of the tunnels."""
 
-    def __init__(self, log: EventLog, secrets: Secrets, tls: Callable[[], ssl.SSLContext]) -> None:
+    def __init__(
+        self, log: EventLog, secrets: Secrets, tls: Callable[[], ssl.SSLContext], limits: OwnLimits
+    ) -> None:
         self.log = log
         self.secrets = secrets
-        self.dialer = Dialer(tls)
-        self.exchanges = Exchanges(tls)
+        self.limits = limits
+        self.dialer = Dialer(tls, limits)
+        self.exchanges = Exchanges(tls, limits)
         self.stopping = False
         """Whether a tunnel that opens now has to be ended at once."""
         self.numbers = itertools.count(1)

@@ -231,13 +231,21 @@ class Story:
         transport, leg, answer = await self._proxy.dialer.open(to.upstream, head)
         if isinstance(answer, Ordinary):
             self._up = transport
-            return partial(_refuse_upgrade, transport, leg, answer.data, sent)
+            return partial(self._refuse_upgrade, leg, answer.data, sent)
         unfit = mismatch(answer, key)
         if unfit is not None:
             transport.abort()
             raise UpstreamError(502, f"did not answer the upgrade as it should: {unfit}", code="E2125")
         self._hand_over(transport, leg, answer, sent)
         return None
+
+    async def _refuse_upgrade(
+        self, leg: OpeningLeg, data: bytes, head: Fields, request: web.BaseRequest
+    ) -> Done:
+        """Pass on the ordinary answer that an opening handshake was given.  Raises UpstreamError."""
+        assert self._up is not None
+        response = await ordinary_answer(self._up, leg, data, head, self._proxy.limits)
+        return await _pass_on(response, request, last=True)
 
     def _hand_over(
         self, up: asyncio.Transport, leg: OpeningLeg, answer: Switching, sent: list[Field]
@@ -264,7 +272,7 @@ class Story:
         glued = self._asked.downstream.release()
         self._recorded = True
         down.write(message_head(answer.status_line, answered))
-        tunnel.start(glued, leg, answer.rest)
+        tunnel.start(glued, leg, answer.rest, proxy.limits.tunnel_buffer)
         if proxy.stopping:
             tunnel.stop()
 
@@ -391,13 +399,6 @@ async def _pass_on(response: UpstreamResponse, request: web.BaseRequest, *, last
         return await relay(request, response, close=last)
     finally:
         response.close()
-
-
-async def _refuse_upgrade(
-    transport: asyncio.Transport, leg: OpeningLeg, data: bytes, head: Fields, request: web.BaseRequest
-) -> Done:
-    """Pass on the ordinary answer that an opening handshake was given."""
-    return await _pass_on(await ordinary_answer(transport, leg, data, head), request, last=True)
 
 
 def _sentence(words: str) -> str:

@@ -14,6 +14,7 @@ Rules
     * A reset on one leg resets the other.
     * A stop puts one Close 1001 into each direction that has none, at a boundary; behind it nothing
       follows.  A direction that cannot reach a boundary in time ends by FIN.
+    * Nothing here looks at the time that passes without bytes: `sweep` does, from outside.
 """
 
 import asyncio
@@ -34,9 +35,6 @@ from gateway.websocket.handshake import Extensions
 
 GOING_AWAY: Final = 1001
 """The code of the Close frames that a stop sends (RFC 6455 section 7.4.1)."""
-
-_STALLED: Final = 30.0
-"""Seconds after which a peer that takes nothing more off a closing connection is given up."""
 
 _LAST_WORDS: Final = 0.25
 """Seconds to deliver what a stop's deadline finds in the buffers."""
@@ -68,6 +66,7 @@ def _forward(write: Callable[[bytes], object], decoder: Decoder) -> Generator[No
         if at < size:
             decoder.receive_data(data[at:], 0)
         ready = decoder.ready
+        data = b""  # a large one would stay until the next
 
 
 def _forward_watched(write: Callable[[bytes], object], tap: Tap) -> Generator[None, bytes, None]:
@@ -97,6 +96,7 @@ def _forward_watched(write: Callable[[bytes], object], tap: Tap) -> Generator[No
         if at < size:
             tap.receive_data(data[at:], now)
         ready = decoder.ready
+        data = b""  # as above
 
 
 def reset(transport: asyncio.Transport) -> None:
@@ -144,10 +144,9 @@ class Leg(asyncio.Protocol):
         self.tunnel.into(self).release()
 
     def close(self) -> None:
-        """Deliver what is in the write buffer, then close; give up on a peer that takes nothing more."""
+        """Deliver what is in the write buffer, then close."""
         if not (self.lost or self.closing):
             self.closing = True
-            self._give_up_later(self.transport.get_write_buffer_size())
             if not self.transport.is_closing():  # a second time, asyncio's TLS falls to pieces
                 self.transport.close()
 
@@ -165,19 +164,6 @@ class Leg(asyncio.Protocol):
                 self.transport.write_eof()
         else:
             self.close()
-
-    def _give_up_later(self, waiting: int) -> None:
-        if waiting:
-            asyncio.get_running_loop().call_later(_STALLED, self._give_up, waiting)
-
-    def _give_up(self, waited: int) -> None:
-        if self.lost:
-            return
-        waiting = self.transport.get_write_buffer_size()
-        if waiting >= waited:
-            self.transport.abort()
-        else:
-            self._give_up_later(waiting)
 
 
 class Direction:
@@ -298,9 +284,9 @@ class Tunnel:
         "_log",
         "_on_closed",
         "_opened_ns",
-        "_stopping",
         "conn",
         "down",
+        "stopping",
         "to_client",
         "to_upstream",
         "up",
@@ -324,33 +310,58 @@ class Tunnel:
         self._log = log
         self._on_closed = on_closed
         self._opened_ns = time.monotonic_ns()
-        self._stopping = False
+        self.stopping = False
+        """Whether Close frames have been sent, or are due."""
         self._ends: list[tuple[int, Party, How]] = []
         """What ended, when and how; the first of them ended the tunnel."""
 
-    def start(self, from_client: bytes, opening: OpeningLeg, from_upstream: bytes) -> None:
-        """Take both connections over; the bytes had come glued to the handshakes."""
+    @property
+    def over(self) -> bool:
+        """Whether both connections have gone."""
+        return self.down.lost and self.up.lost
+
+    def start(self, from_client: bytes, opening: OpeningLeg, from_upstream: bytes, buffer: int) -> None:
+        """Take both connections over; the bytes had come glued to the handshakes.
+
+        Where more than `buffer` bytes wait for one peer, the other is not read.
+        """
         self.up.lost = opening.lost
         for direction in (self.to_upstream, self.to_client):
             direction.start()
         self.down.transport.set_protocol(self.down)
+        self.down.transport.set_write_buffer_limits(high=buffer)
         self.down.transport.resume_reading()
         opening.hand_over(self.up, from_upstream)
+        self.up.transport.set_write_buffer_limits(high=buffer)
         # Only now would the upstream's leg hear that its write buffer is full.
         if from_client and not self.up.lost:
             self.down.data_received(from_client)
 
     def stop(self) -> None:
         """Send Close 1001 both ways, and end once both peers have answered."""
-        if self._stopping:
+        if self.stopping:
             return
-        self._stopping = True
+        self.stopping = True
         for direction in (self.to_upstream, self.to_client):
             direction.stop()
         self.settle()
 
+    def time_out(self, answer: float) -> None:
+        """Nothing has passed for too long: stop, with `answer` seconds for both peers to answer."""
+        self.note("gateway", "timeout")
+        self.stop()
+        asyncio.get_running_loop().call_later(answer, self.stop_now)
+
+    def cut_off(self) -> None:
+        """A peer has taken nothing for too long: reset both connections."""
+        self.note("gateway", "timeout")
+        for leg in (self.down, self.up):
+            leg.reset()
+
     def stop_now(self) -> None:
         """The time for answers is over: deliver what can be delivered in a moment, then cut."""
+        if self.over:
+            return
         self.note("gateway", "timeout")
         for direction in (self.to_upstream, self.to_client):
             direction.cut()
@@ -405,7 +416,7 @@ class Tunnel:
         other = self.up if leg is self.down else self.down
         if other.lost:
             self._finish()
-        elif self._stopping:
+        elif self.stopping:
             # Its peer may still be answering the Close; what can no longer reach a boundary ends here.
             self.out_of(leg).cut()
             self.settle()
@@ -416,7 +427,7 @@ class Tunnel:
 
     def settle(self) -> None:
         """During a stop, close each connection over which both sides have said their last."""
-        if not self._stopping:
+        if not self.stopping:
             return
         for leg in (self.down, self.up):
             spoken = self.into(leg)
@@ -448,7 +459,8 @@ class Tunnel:
             if direction.decoder.close_ns is not None
         ]
         _, by, how = min(closes + self._ends)
-        if any(end[2] == "close" for end in closes + self._ends):
+        ended_by_limit = (by, how) == ("gateway", "timeout")
+        if not ended_by_limit and any(end[2] == "close" for end in closes + self._ends):
             how = "close"
         client, upstream = self.to_upstream.totals, self.to_client.totals
         ms = round((time.monotonic_ns() - self._opened_ns) / 1e6, 3)

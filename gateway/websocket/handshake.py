@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from gateway.headers import Field, Fields, Header, members, readable, unsendable, values
+from gateway.limits import HEADER_FIELDS
 
 VERSION: Final = b"13"
 """The only version of the protocol there is (section 4.1)."""
@@ -119,15 +120,17 @@ class Extensions:
     """The RSV bits that some extension other than permessage-deflate may set, as a mask of byte 0."""
 
 
-def read_request(data: bytes, longest: int) -> OpeningRequest | None:
+def read_request(data: bytes, longest: int, most_fields: int = HEADER_FIELDS) -> OpeningRequest | None:
     """The request for an opening handshake that `data` begins with; None where it is anything else.
 
-    None as well where that is not plain at once: the head is not whole, has more than `longest` bytes, or has
-    anything about it that one recipient might read differently from another.
+    None as well where that is not plain at once: the head is not whole, has more than `longest` bytes or
+    `most_fields` fields, or has anything about it that one recipient might read differently from another.
     """
     line = _REQUEST_LINE.match(data)
     end = data.find(b"\r\n\r\n")
     if line is None or not line.end() < end <= longest - 4:
+        return None
+    if data.count(b"\r\n", line.end(), end) >= most_fields:
         return None
     if _FIELD_LINES.fullmatch(data, line.end(), end) is None:
         return None
@@ -231,7 +234,8 @@ def extensions(fields: Fields) -> Extensions:
 class AnswerReader:
     """Reads an upstream's answer to an opening handshake until it is clear what it is."""
 
-    def __init__(self) -> None:
+    def __init__(self, most_fields: int = HEADER_FIELDS) -> None:
+        self._most_fields = most_fields
         self._held = b""
         self._at = 0
         """Where the head begins that is being read."""
@@ -254,14 +258,14 @@ class AnswerReader:
                 return Nonsense(reason="the head of its answer is longer than 64 KiB")
             if end[0] != b"\r\n\r\n":
                 return Nonsense(reason="the head of its answer has a line that does not end in CR LF")
-            answer = _read_head(held[self._at : end.start()], held[end.end() :])
+            answer = _read_head(held[self._at : end.start()], held[end.end() :], self._most_fields)
             if answer is not None:
                 return answer
             # 100, 102 and 103 announce that the answer is still to come (RFC 9110 section 15.2).
             self._at = end.end()
 
 
-def _read_head(head: bytes, rest: bytes) -> Switching | Nonsense | None:
+def _read_head(head: bytes, rest: bytes, most_fields: int) -> Switching | Nonsense | None:
     """What `head`, without the empty line at its end, says; None where it is another 1xx than a 101.
 
     `rest` is what came behind it.
@@ -272,6 +276,8 @@ def _read_head(head: bytes, rest: bytes) -> Switching | Nonsense | None:
         return Nonsense(reason=f"its answer begins with {readable(status_line[:80])!r}")
     if int(matched[1]) != _SWITCHING:
         return None
+    if lines.count(b"\r\n") >= most_fields:
+        return Nonsense(reason=f"its 101 has more than {most_fields} header fields")
     if lines and not _FIELD_LINES.fullmatch(lines):
         return Nonsense(reason=_what_is_wrong(lines))
     return Switching(status_line=status_line, fields=Header(_fields(lines) if lines else ()), rest=rest)

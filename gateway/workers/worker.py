@@ -19,6 +19,7 @@ from functools import partial
 from gateway import lifeline
 from gateway.config import Config, Problem
 from gateway.headers import Secrets
+from gateway.limits import DEFAULT_LIMITS, OwnLimits
 from gateway.loading import Loaded, Loading, Site, sites_of
 from gateway.proxy.listen import Binder, Key, key_of
 from gateway.proxy.log import FLUSH, EventLog, Frames
@@ -95,10 +96,17 @@ class WorkerLog(EventLog):
 class Worker:
     """One worker.  Belongs to the loop's thread, but for `_load` and `_listen`."""
 
-    def __init__(self, channel: socket.socket, log: WorkerLog, secrets: Secrets) -> None:
+    def __init__(
+        self,
+        channel: socket.socket,
+        log: WorkerLog,
+        secrets: Secrets,
+        limits: OwnLimits = DEFAULT_LIMITS,
+    ) -> None:
         self._channel = channel
         self._log = log
         self._secrets = secrets
+        self._limits = limits
         self._given = Given()
         self._gateway: Gateway | None = None
         self._status = 0
@@ -128,7 +136,9 @@ class Worker:
                 for each in loading.problems:
                     self._log.error(str(each))
                 return 1
-            self._gateway = Gateway(loading.loaded, self._log, self._secrets, self._load, self._given)
+            self._gateway = Gateway(
+                loading.loaded, self._log, self._secrets, self._load, self._given, limits=self._limits
+            )
             for name in self._signals:
                 self._gateway.signal(name)
             await self._gateway.run(self._changes())

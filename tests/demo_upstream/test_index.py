@@ -159,7 +159,9 @@ async def test_through_a_gateway_that_loses_its_upstream(browser: Browser) -> No
             assert await page.text("#trouble-what") == NOT_THERE
             assert (await page.text("#fact-ended")).startswith("1001 Going Away")
             assert await page.ask("document.querySelector('#send').disabled")
-            await page.until("/Attempt 3 in \\d s/.test(document.querySelector('#trouble-next').textContent)")
+            await page.until(
+                "/Attempt [3-9] in \\d+ s/.test(document.querySelector('#trouble-next').textContent)"
+            )
             with DemoUpstream(addr=f"127.0.0.1:{port}"):
                 await page.ask("document.querySelector('#again').click()")
                 await page.until(OPEN)
@@ -182,11 +184,46 @@ async def test_nothing_answers(browser: Browser) -> None:
             await page.until(OPEN)
             await asyncio.to_thread(demo.stop)
         await page.until(_row(f"Nothing answers at localhost:{demo.port}."))
-        await page.until("/Attempt 3 in \\d s/.test(document.querySelector('#trouble-next').textContent)")
+        await page.until(
+            "/Attempt [3-9] in \\d+ s/.test(document.querySelector('#trouble-next').textContent)"
+        )
         assert await page.text("#trouble-what") == f"Nothing answers at localhost:{demo.port}."
         failed = "[...document.querySelectorAll('#log .who')].filter((row) => row.textContent === 'Failed')"
         assert await page.ask(f"{failed}.length") == 1
         assert all("net::ERR_CONNECTION_REFUSED" in line for line in page.console), page.console
+
+
+async def test_it_comes_back_after_a_restart_of_the_gateway(browser: Browser, demo: DemoUpstream) -> None:
+    """By itself, at a moment of its own; in the background it gives up after a while, until it is seen."""
+    with reserved_port() as port:
+        config = config_of(demo.url, addr=f"127.0.0.1:{port}")
+        async with browser.page() as page:
+            with GatewayProcess(config):
+                await page.open(f"http://127.0.0.1:{port}/")
+                await page.until(OPEN)
+                for attempt, most in enumerate((2000, 4000, 8000, 15000, 15000)):
+                    pauses = await page.ask(f"Array.from({{length: 400}}, () => pauseBefore({attempt}))")
+                    assert 0 <= min(pauses) < most / 10
+                    assert most * 0.9 < max(pauses) <= most
+                    assert most * 0.4 < sum(pauses) / 400 < most * 0.6
+                await page.ask("void (Math.random = () => 0.02)")  # no test waits for its luck
+            await page.until(WAITING)
+            assert (await page.text("#fact-ended")).startswith("1001 Going Away")
+            await page.until("attempt >= 3")
+            with GatewayProcess(config):
+                await page.until(OPEN)
+            await page.ask(
+                "void Object.defineProperty(document, 'hidden', {get: () => true, configurable: true})"
+            )
+            await page.until(WAITING)
+            await page.ask("void (attempt = UNSEEN - 1)")
+            await page.until(f"{WAITING} && attempt === UNSEEN && performance.now() > retryAt")
+            with GatewayProcess(config):
+                await page.until("performance.now() > retryAt + 1500")
+                assert await page.ask(f"{WAITING} && attempt === UNSEEN")
+                await page.ask("delete document.hidden")
+                await page.ask("void document.dispatchEvent(new Event('visibilitychange'))")
+                await page.until(OPEN)
 
 
 async def test_other_answers(browser: Browser) -> None:

@@ -7,6 +7,7 @@ import os
 import platform
 import pty
 import re
+import resource
 import shutil
 import signal
 import socket
@@ -14,16 +15,18 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 import pytest
 import yaml
 
+from gateway import cli
 from gateway.cli import main, parser
-from tests.gateway.proxy.raw import from_client, open_tunnel
+from gateway.limits import OwnLimits
+from tests.gateway.proxy.raw import close, from_client, handshake, open_tunnel
 from tests.gateways import GatewayProcess, Loop, config_of, gateway_command
-from tests.servers import PATIENCE, Upstream
+from tests.servers import PATIENCE, Peer, Upstream
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,6 +83,11 @@ def test_help_tells_every_option(run: Run) -> None:
         "-i, ",
         "-h, ",
         "--workers N",
+        "--header-fields N",
+        "--handshake-timeout SECONDS",
+        "--stall-timeout SECONDS",
+        "--tunnel-buffer BYTES",
+        "--idle-timeout SECONDS",
         "--frames",
         "--preview BYTES",
         "--frame-rate N",
@@ -88,6 +96,8 @@ def test_help_tells_every_option(run: Run) -> None:
         assert option in done.stdout
     assert "(64)" in done.stdout
     assert "(2000;" in done.stdout
+    for default in ("(256)", "(10)", "(60; 0: no limit)", "(65536)", "(0: no limit)"):
+        assert default in " ".join(done.stdout.split())
 
 
 def test_what_the_kit_adds_stands_apart() -> None:
@@ -95,16 +105,55 @@ def test_what_the_kit_adds_stands_apart() -> None:
     own, _, added = run_process("--help").stdout.partition("what only this kit has")
     assert "--show-secrets  " not in own
     assert "--file" not in added
-    options = ("--watch", "--workers", "--frames", "--preview", "--frame-rate", "--show-secrets")
+    options = (
+        "--watch",
+        "--workers",
+        "--idle-timeout",
+        "--frames",
+        "--preview",
+        "--frame-rate",
+        "--show-secrets",
+    )
     assert all(option in added for option in options)
     assert "--worker " not in added
+    _, _, limits = added.partition("what only this kit has: limits")
+    assert all(f"--{each.name.replace('_', '-')}" in limits for each in fields(OwnLimits))
+    assert (
+        OwnLimits(**{each.name: parser().get_default(each.name) for each in fields(OwnLimits)}) == OwnLimits()
+    )
 
 
-def test_a_worker_without_a_parent(run: Run) -> None:
-    """Is what somebody typed who meant something else."""
-    done = run("--worker", "9999")
-    assert (done.status, done.stdout) == (1, "")
-    assert done.stderr == "aileron: --worker is for a parent to give; say --workers N\n"
+def test_a_worker_has_the_limits_of_its_parent() -> None:
+    """All of them, as they were given."""
+    given = ["--header-fields=7", "--handshake-timeout=0.5", "--stall-timeout=0", "--tunnel-buffer=0"]
+    options = parser().parse_args([*given, "--idle-timeout=86400.125"])
+    command = cli._worker_command(options, "off", 9)
+    limits = cli._limits(parser().parse_args(command[command.index("--worker") :]))
+    assert limits == OwnLimits(
+        header_fields=7, handshake_timeout=0.5, stall_timeout=0, tunnel_buffer=0, idle_timeout=86400.125
+    )
+
+
+def test_info_tells_how_many_files_may_be_open() -> None:
+    """All that the system grants, whatever the shell began with."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    shell = ["sh", "-c", 'ulimit -Sn 99; exec "$@"', "sh"]
+    done = subprocess.run([*shell, *gateway_command(), "-i"], capture_output=True, text=True, check=True)
+    assert f"\n{hard} (raised from 99) open files, of which a WebSocket takes two\n" in done.stdout
+
+
+async def test_limits_of_the_command_line_hold(upstream: Upstream) -> None:
+    """In a gateway that runs, which has raised that of the system as well."""
+    config = config_of(f"http://127.0.0.1:{upstream.port}")
+    with GatewayProcess(config, "--idle-timeout", "1", "--header-fields", "5") as gateway:
+        _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        assert resource.prlimit(gateway.pid, resource.RLIMIT_NOFILE) == (hard, hard)
+        client, server = await open_tunnel(gateway.port, upstream)
+        with client, server:
+            assert await client.read(4) == close(1001)
+        with await Peer.connect(gateway.port) as client:
+            await client.send(handshake("One: too many"))
+            assert (await client.read_head()).startswith(b"HTTP/1.1 431 ")
 
 
 ROOT = Path(__file__).parents[2]
@@ -134,11 +183,13 @@ def test_what_needs_no_config(options: tuple[str, ...], begins: str) -> None:
 
 def test_info_names_every_dependency(run: Run) -> None:
     """With its version, as it is installed."""
-    told = dict(line.split(" ", 1) for line in run("-i").stdout.splitlines()[3:])
+    lines = run("-i").stdout.splitlines()
+    told = dict(line.split(" ", 1) for line in lines[4:])
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     wanted = [re.split(r"[^\w-]", each)[0] for each in project["dependencies"]]
     assert sorted(map(str.lower, told)) == sorted(map(str.lower, wanted))
     assert told["aiohttp"] == importlib.metadata.version("aiohttp")
+    assert re.fullmatch(r"\d+( \(raised from \d+\))? open files, of which a WebSocket takes two", lines[3])
 
 
 @pytest.mark.parametrize("options", [("-o", "json"), ("--frames", "json")])
@@ -243,6 +294,12 @@ def test_the_console_script_is_the_module() -> None:
         (("-f", "x", "--preview", "1.5"), "'1.5' is not a whole number from 0 on"),
         (("-f", "x", "--frame-rate", "many"), "'many' is not a whole number from 0 on"),
         (("-f", "x", "--frame-rate", "9" * 40), "is not a whole number"),
+        (("-f", "x", "--header-fields", "0"), "--header-fields: '0' is not a whole number from 1 on"),
+        (("-f", "x", "--tunnel-buffer", "64k"), "--tunnel-buffer: '64k' is not a whole number from 0 on"),
+        (("-f", "x", "--handshake-timeout", "0"), "--handshake-timeout: it has to be more than 0 seconds"),
+        (("-f", "x", "--stall-timeout", "1m"), "'1m' is not a number of seconds, as 30 or 0.5"),
+        (("-f", "x", "--idle-timeout", "-1"), "'-1' is not a number of seconds, as 30 or 0.5"),
+        (("-f", "x", "--idle-timeout", "nan"), "'nan' is not a number of seconds, as 30 or 0.5"),
         (("-f", "x", "--show"), "unrecognized arguments: --show"),
         (("-f", "x", "more"), "unrecognized arguments: more"),
         (("--fil", "x"), "unrecognized arguments: --fil x"),

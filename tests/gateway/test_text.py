@@ -256,7 +256,8 @@ def test_lines(event: Event, shown: str) -> None:
         ({"by": "upstream"}, "by the upstream: 1000 Normal Closure ·"),
         ({"how": "fin"}, "by the client: end of stream without a Close frame"),
         ({"how": "reset", "by": "upstream"}, "by the upstream: connection reset"),
-        ({"how": "timeout", "by": "gateway"}, "by the gateway: no answer in time"),
+        ({"how": "timeout", "by": "gateway"}, "by the gateway: a time limit was reached"),
+        ({"how": "timeout", "by": "client"}, "by the client: no answer in time"),
         ({"client": SideTotals(code=None, reason=None, frames=1, bytes=6)}, "by the client: no code ·"),
     ],
 )

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from gateway.events import Error
+from gateway.limits import DEFAULT_LIMITS
 from gateway.loading import load
 from gateway.proxy.connection import Limits
 from tests.gateway.proxy.listening import config_with
@@ -186,7 +187,7 @@ def test_only_what_the_file_gives_bounds_a_stall(
     """The defaults bound none, nor does a 0, which stands for them; 30 in the file is meant."""
     path = tmp_path / "config.yaml"
     path.write_text(config_with("http://localhost:1", given))
-    limits = Limits.of(load([path], {}).config.servers[0].spec.http_config)
+    limits = Limits.of(load([path], {}).config.servers[0].spec.http_config, DEFAULT_LIMITS)
     assert (limits.upload, limits.answer) == (upload, answer)
     assert (limits.head, limits.idle, limits.head_bytes) == (30, 10, 12288)
 

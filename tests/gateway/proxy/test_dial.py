@@ -11,7 +11,8 @@ import pytest
 from websockets.asyncio.server import ServerConnection, serve
 
 from gateway.events import Error
-from gateway.proxy import dial, exchange
+from gateway.limits import OwnLimits
+from gateway.proxy import dial
 from tests.gateway.proxy.plain import GET, words
 from tests.gateway.proxy.raw import HANDSHAKE, SWITCHING, frame
 from tests.gateways import LOOPS, GatewayProcess, GatewayThread, Loop, config_of
@@ -35,11 +36,9 @@ async def test_a_closed_port_is_a_502_at_once(
     assert time.monotonic() - began < 2
 
 
-@pytest.fixture
-def short_limit(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The limit of ten seconds is much shorter."""
-    monkeypatch.setattr(dial, "CONNECT_TIMEOUT", LIMIT)
-    monkeypatch.setattr(exchange, "CONNECT_TIMEOUT", LIMIT)
+def hasty(url: str, loop: Loop = "uvloop") -> GatewayThread:
+    """A gateway whose limit is much shorter than ten seconds."""
+    return GatewayThread(config_of(url), loop=loop, limits=OwnLimits(handshake_timeout=LIMIT))
 
 
 @contextmanager
@@ -59,26 +58,23 @@ def unreachable() -> Iterator[int]:
                 each.close()
 
 
-@pytest.mark.usefixtures("short_limit")
 @pytest.mark.parametrize("loop", LOOPS)
 @pytest.mark.parametrize("request_", REQUESTS)
 async def test_an_upstream_out_of_reach_is_a_504(request_: bytes, loop: Loop) -> None:
     """Connecting has a limit, for plain requests and for upgrades."""
-    with unreachable() as port, GatewayThread(config_of(f"http://127.0.0.1:{port}"), loop=loop) as gateway:
+    with unreachable() as port, hasty(f"http://127.0.0.1:{port}", loop) as gateway:
         status, message = await words(gateway, request_)
     assert (status, message) == (504, f"http://127.0.0.1:{port} did not answer within {LIMIT} s")
 
 
-@pytest.mark.usefixtures("short_limit")
 @pytest.mark.parametrize("loop", LOOPS)
 @pytest.mark.parametrize("request_", REQUESTS)
 async def test_tls_has_the_same_limit(upstream: Upstream, request_: bytes, loop: Loop) -> None:
     """An https upstream that accepts and says nothing is a 504 as well."""
-    with GatewayThread(config_of(f"https://127.0.0.1:{upstream.port}"), loop=loop) as gateway:
+    with hasty(f"https://127.0.0.1:{upstream.port}", loop) as gateway:
         assert (await words(gateway, request_))[0] == 504
 
 
-@pytest.mark.usefixtures("short_limit")
 @pytest.mark.parametrize("answer", [b"", b"HTTP/1.1 101 Switching", b"HTTP/1.1 200 OK\r\nContent-"])
 @pytest.mark.parametrize("loop", LOOPS)
 async def test_an_upgrade_that_is_not_answered_is_a_504(
@@ -86,7 +82,7 @@ async def test_an_upgrade_that_is_not_answered_is_a_504(
 ) -> None:
     """An upstream that accepts and never answers, or never to the end, is given up after the limit."""
     with (
-        GatewayThread(config_of(f"http://127.0.0.1:{upstream.port}"), loop=loop) as gateway,
+        hasty(f"http://127.0.0.1:{upstream.port}", loop) as gateway,
         await Peer.connect(gateway.port) as client,
     ):
         await client.send(HANDSHAKE)
@@ -97,11 +93,10 @@ async def test_an_upgrade_that_is_not_answered_is_a_504(
         assert await _ended(server)
 
 
-@pytest.mark.usefixtures("short_limit")
 async def test_a_plain_request_waits_as_long_as_its_client(upstream: Upstream) -> None:
     """No limit is put on the answer to a plain request."""
     with (
-        GatewayThread(config_of(f"http://127.0.0.1:{upstream.port}")) as gateway,
+        hasty(f"http://127.0.0.1:{upstream.port}") as gateway,
         await Peer.connect(gateway.port) as client,
     ):
         await client.send(GET)
@@ -206,7 +201,7 @@ async def test_every_address_of_a_name_is_tried(monkeypatch: pytest.MonkeyPatch)
 
 def test_what_uses_up_the_files() -> None:
     """A gateway out of files says so, and where to look."""
-    error = dial.failure(OSError(errno.EMFILE, "Too many open files"))
+    error = dial.failure(OSError(errno.EMFILE, "Too many open files"), LIMIT)
     assert error.status == 502
     assert "as many files open as it may" in error.did
     assert "ulimit -Hn" in error.did

@@ -115,6 +115,41 @@ async def test_https_to_a_server_without_tls(
     assert "does not speak TLS as it should" in error.message
 
 
+@pytest.mark.parametrize("loop", LOOPS)
+async def test_an_upstream_that_takes_nothing(
+    authority: trustme.CA, upstream_port: int, tmp_path: Path, loop: Loop
+) -> None:
+    """Behind the encryption as well, it is cut."""
+    path = tmp_path / "ca.pem"
+    authority.cert_pem.write_to_path(str(path))
+
+    over = asyncio.Event()
+
+    async def stall(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(SWITCHING)
+        await over.wait()
+        writer.transport.abort()
+
+    config = config_of(f"https://127.0.0.1:{upstream_port}")
+    env = {"SSL_CERT_FILE": str(path)}
+    async with await asyncio.start_server(
+        stall, "127.0.0.1", upstream_port, ssl=server_tls(authority, "127.0.0.1")
+    ):
+        with (
+            GatewayProcess(config, "--stall-timeout", "1", loop=loop, env=env) as gateway,
+            await Peer.connect(gateway.port) as client,
+        ):
+            await client.send(HANDSHAKE)
+            await client.read_head()
+            with pytest.raises((ConnectionResetError, BrokenPipeError)):
+                await client.send(frame(b"", masked=True, length=32 << 20) + bytes(32 << 20))
+            told = await gateway.records.wait_for(Error)
+            assert told.message.startswith(f"the upstream at 127.0.0.1:{upstream_port} took nothing for ")
+            assert (await gateway.records.wait_for(Close)).how == "timeout"
+            over.set()
+
+
 @pytest.mark.parametrize("ends", ["client", "upstream"])
 async def test_the_end_of_one_direction_ends_a_tunnel_over_tls(
     secure_gateway: GatewayProcess, authority: trustme.CA, upstream_port: int, ends: str

@@ -138,6 +138,17 @@ async def test_messages_leave_nothing_behind(size: int, batch: int) -> None:
 
 
 @pytest.mark.parametrize("frames", ["off", "json"])
+async def test_a_large_read_is_let_go_at_once(frames: Frames) -> None:
+    """It does not wait for the next one, which may never come: many tunnels would hold many."""
+    async with legs(frames) as (down, _, _, wire):
+        for data in (message("client", 70_000), message("client", 250_000)[:200_000], bytes(100_000)):
+            before = sys.getrefcount(data)
+            down.data_received(data)
+            wire.written.clear()
+            assert sys.getrefcount(data) == before
+
+
+@pytest.mark.parametrize("frames", ["off", "json"])
 @pytest.mark.parametrize("cut", [1, 3, 7, 100, 5000])
 async def test_counts_are_exact_however_the_bytes_come(frames: Frames, cut: int) -> None:
     """Sampled or not, whole or in pieces: frames and bytes are those that passed."""
@@ -170,6 +181,9 @@ class FullWire(Wire):
         """As transports do."""
         self.protocol = protocol
 
+    def set_write_buffer_limits(self, high: int) -> None:
+        """It is full after any write, whatever is wanted."""
+
     def pause_reading(self) -> None:
         """Remember it."""
         self.paused = True
@@ -195,7 +209,7 @@ async def test_what_came_ahead_of_the_101_can_fill_a_buffer() -> None:
     up.set_protocol(opening)
     opening.connection_made(cast(asyncio.Transport, up))
     try:
-        tunnel.start(from_client(b"early"), opening, b"")
+        tunnel.start(from_client(b"early"), opening, b"", 64 * 1024)
         assert up.written == [from_client(b"early")]
         assert (down.paused, up.paused) == (True, False)
     finally:

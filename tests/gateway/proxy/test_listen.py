@@ -11,7 +11,7 @@ import pytest
 
 from gateway.config import ConfigError, parse_addr
 from gateway.config.resources.listen import KeepAliveConfig
-from gateway.events import Open, Request
+from gateway.events import Error, Open, Request
 from gateway.loading import load
 from gateway.proxy.listen import ListenError, bind, close, ip_of, where
 from tests.gateway.proxy.listening import config_with, listening
@@ -206,6 +206,9 @@ async def test_the_connection_limit(upstream: Upstream, loop: Loop) -> None:
             for client in (one, two):
                 await exchange(client, upstream, GET, OK_CLOSE)
                 await client.read(2)
+            told = await gateway.records.wait_for(Error)
+            words = "connectionLimit 2 is reached; who comes now waits until a connection ends"
+            assert told.message == words
             with await Peer.connect(gateway.port) as three:
                 await three.send(GET)
                 with pytest.raises(TimeoutError):
@@ -214,6 +217,7 @@ async def test_the_connection_limit(upstream: Upstream, loop: Loop) -> None:
                 server = await upstream.accept()
                 await server.send(OK_CLOSE)
                 assert (await three.read_head()).startswith(b"HTTP/1.1 200 ")
+        assert len(gateway.records.all(Error)) == 1  # one in a minute is enough
 
 
 @pytest.mark.parametrize("loop", LOOPS)

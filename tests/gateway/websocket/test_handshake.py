@@ -99,6 +99,8 @@ def test_only_what_is_whole_is_read() -> None:
     assert read_request(head, len(head)) is not None
     assert read_request(head, len(head) - 1) is None
     assert all(read_request(head[:end], LONGEST) is None for end in range(len(head)))
+    assert read_request(head, LONGEST, len(REQUEST)) is not None
+    assert read_request(head, LONGEST, len(REQUEST) - 1) is None
 
 
 @pytest.mark.parametrize(
@@ -427,6 +429,16 @@ def whole(answer: Answer | None, unread: bytes) -> tuple[object, ...]:
             return "nonsense", answer.reason
         case None:
             return ("more",)
+
+
+def test_a_101_of_many_fields() -> None:
+    """As many as may be are read; one more is nonsense, and told; an interim response's do not count."""
+    fields = [(b"X-%d" % number, b"x") for number in range(9)]
+    early = message_head(b"HTTP/1.1 103 Early Hints", fields)
+    answer = early + message_head(b"HTTP/1.1 101 Switching Protocols", fields)
+    assert isinstance(AnswerReader(most_fields=9).receive_data(answer), Switching)
+    told = AnswerReader(most_fields=8).receive_data(answer)
+    assert told == Nonsense(reason="its 101 has more than 8 header fields")
 
 
 def everywhere(data: bytes) -> tuple[object, ...]:
