@@ -2,7 +2,7 @@
 
 Strategy
     A WebSocket goes upstream over a connection that belongs to the tunnel alone.  A host name is
-    looked up once and remembered for a while, because a look-up goes through a thread; all its addresses
+    looked up once and remembered for a while, because a look-up takes a thread; all its addresses
     are tried, the next one shortly after the last (RFC 8305).  The one that answered is dialled alone the
     next time, which costs a fraction; where it does not answer at once, all are tried again.
 
@@ -22,19 +22,21 @@ from typing import Final, cast
 
 import aiohappyeyeballs
 
+from gateway.proxy.names import AddressInfo, Names, SlowNameError
 from gateway.routing import Upstream
 from gateway.websocket.handshake import Answer, AnswerReader, Nonsense, Ordinary, Switching
 
 CONNECT_TIMEOUT: Final = 10.0
-"""Seconds to connect, TLS included; and again for the answer to an upgrade (core-v1 section 5.5)."""
+"""Seconds to connect, TLS included; and again for the answer to an upgrade (core-v1 section 5.5).
+
+A name has the same time once more to be looked up.
+"""
 
 _REMEMBERED: Final = 10.0
 """Seconds for which the addresses of a name are believed."""
 
 _NEXT_ADDRESS: Final = 0.25
 """Seconds after which the next address of a name is tried as well."""
-
-AddressInfo = aiohappyeyeballs.AddrInfoType
 
 
 class UpstreamError(Exception):
@@ -61,7 +63,8 @@ def failure(error: BaseException) -> UpstreamError:
         case ssl.SSLError():
             return UpstreamError(502, f"does not speak TLS as it should: {error.reason or error}")
         case socket.gaierror():
-            return UpstreamError(502, f"has a name that cannot be looked up: {error.strerror or error}")
+            status = 504 if isinstance(error, SlowNameError) else 502
+            return UpstreamError(status, f"has a name that cannot be looked up: {error.strerror or error}")
         case UnicodeError():
             return UpstreamError(502, "has a name that cannot be looked up: a label is empty or too long")
         case ConnectionRefusedError():
@@ -90,8 +93,9 @@ class _Known:
 class Dialer:
     """Opens connections to upstreams.  Belongs to one event loop."""
 
-    def __init__(self, tls: Callable[[], ssl.SSLContext]) -> None:
+    def __init__(self, tls: Callable[[], ssl.SSLContext], names: Names) -> None:
         self._tls = tls
+        self._names = names
         self._known: dict[tuple[str, int], _Known] = {}
 
     async def open(
@@ -130,17 +134,21 @@ class Dialer:
             try:
                 async with asyncio.timeout(_NEXT_ADDRESS):
                     # A number, not a name: nothing is looked up, and the loop needs no socket of ours.
-                    return await loop.create_connection(OpeningLeg, known.nearest, upstream.port)
+                    transport, leg = await loop.create_connection(OpeningLeg, known.nearest, upstream.port)
             except OSError:
                 known.nearest = None
+            else:
+                return transport, leg
+        known = await self._look_up(upstream.host, upstream.port)
         async with asyncio.timeout(CONNECT_TIMEOUT):
-            return await self._connect_to_any(upstream)
+            return await self._connect_to_any(upstream, known)
 
-    async def _connect_to_any(self, upstream: Upstream) -> "tuple[asyncio.Transport, OpeningLeg]":
+    async def _connect_to_any(
+        self, upstream: Upstream, known: _Known
+    ) -> "tuple[asyncio.Transport, OpeningLeg]":
         """A connection to the first of the upstream's addresses that answers."""
         loop = asyncio.get_running_loop()
         tls = self._tls() if upstream.scheme == "https" else None
-        known = await self._look_up(upstream.host, upstream.port)
         started = loop.time()
         try:
             sock = await aiohappyeyeballs.start_connection(
@@ -167,8 +175,8 @@ class Dialer:
         loop = asyncio.get_running_loop()
         known = self._known.get((host, port))
         if known is None or known.until < loop.time():
-            found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM, proto=socket.IPPROTO_TCP)
-            known = self._known[host, port] = _Known(loop.time() + _REMEMBERED, list(found))
+            found = await self._names.look_up(host, port)
+            known = self._known[host, port] = _Known(loop.time() + _REMEMBERED, found)
         return known
 
 

@@ -20,6 +20,7 @@ from yarl import URL
 from gateway.config import host_port
 from gateway.headers import Fields, members
 from gateway.proxy.dial import CONNECT_TIMEOUT, OpeningLeg, UpstreamError, failure
+from gateway.proxy.names import Names, Resolver
 from gateway.proxy.responses import BrokenOffError, UpstreamResponse, decoded
 from gateway.routing import Forward
 
@@ -39,11 +40,11 @@ class UploadError(Exception):
 class Exchanges:
     """Plain HTTP requests to all upstreams, over connections that are kept and shared."""
 
-    def __init__(self, tls: Callable[[], ssl.SSLContext]) -> None:
+    def __init__(self, tls: Callable[[], ssl.SSLContext], names: Names) -> None:
         self._tls = tls
         self._session = aiohttp.ClientSession(
             # However many clients wait for an upstream, none waits for another.
-            connector=aiohttp.TCPConnector(limit=0),
+            connector=aiohttp.TCPConnector(limit=0, resolver=Resolver(names)),
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_TIMEOUT),
             cookie_jar=aiohttp.DummyCookieJar(),
             auto_decompress=False,

@@ -9,6 +9,7 @@ from gateway.headers import Secrets
 from gateway.proxy.dial import Dialer
 from gateway.proxy.exchange import Exchanges
 from gateway.proxy.log import EventLog
+from gateway.proxy.names import Names
 from gateway.proxy.tunnel import Tunnel
 
 
@@ -18,8 +19,9 @@ class Proxy:
     def __init__(self, log: EventLog, secrets: Secrets, tls: Callable[[], ssl.SSLContext]) -> None:
         self.log = log
         self.secrets = secrets
-        self.dialer = Dialer(tls)
-        self.exchanges = Exchanges(tls)
+        names = Names()
+        self.dialer = Dialer(tls, names)
+        self.exchanges = Exchanges(tls, names)
         self.stopping = False
         """Whether a tunnel that opens now has to be ended at once."""
         self.numbers = itertools.count(1)
