@@ -10,6 +10,8 @@ Rules
     * What fails is told as an `UpstreamError`, in words, with the status that the client is answered.
     * From the moment an answer is known, nothing more is read until somebody takes the connection over.
     * A cancelled dial leaves no connection behind.
+    * The kernel probes a connection over which nothing comes, so that an upstream that has gone without a
+      word is noticed.
 """
 
 import asyncio
@@ -22,6 +24,8 @@ from typing import Final, cast
 
 import aiohappyeyeballs
 
+from gateway.config.resources.listen import KeepAliveConfig
+from gateway.proxy.listen import probe
 from gateway.proxy.names import AddressInfo, Names, SlowNameError
 from gateway.routing import Upstream
 from gateway.websocket.handshake import Answer, AnswerReader, Nonsense, Ordinary, Switching
@@ -53,11 +57,21 @@ class UpstreamError(Exception):
         self.code = code or ("E2123" if status == 504 else "E2124")
 
 
+def open_socket(address: AddressInfo) -> socket.socket:
+    """A socket for a connection to an upstream, which the kernel probes."""
+    family, kind, protocol, _, _ = address
+    sock = socket.socket(family, kind, protocol)
+    probe(sock, KeepAliveConfig())
+    return sock
+
+
 def failure(error: BaseException) -> UpstreamError:
     """What an error of the network or of TLS says about the upstream."""
     match error:
         case TimeoutError():
-            return UpstreamError(504, f"did not answer within {CONNECT_TIMEOUT:g} s")
+            gone = error.errno == errno.ETIMEDOUT  # the kernel's probes have come to nothing
+            silent = f"did not answer within {CONNECT_TIMEOUT:g} s"
+            return UpstreamError(504, "has gone: nothing comes back from it any more" if gone else silent)
         case ssl.SSLCertVerificationError():
             return UpstreamError(502, f"has a certificate that cannot be trusted: {error.verify_message}")
         case ssl.SSLError():
@@ -135,6 +149,7 @@ class Dialer:
                 async with asyncio.timeout(_NEXT_ADDRESS):
                     # A number, not a name: nothing is looked up, and the loop needs no socket of ours.
                     transport, leg = await loop.create_connection(OpeningLeg, known.nearest, upstream.port)
+                probe(transport.get_extra_info("socket"), KeepAliveConfig())
             except OSError:
                 known.nearest = None
             else:
@@ -152,7 +167,7 @@ class Dialer:
         started = loop.time()
         try:
             sock = await aiohappyeyeballs.start_connection(
-                known.addresses, happy_eyeballs_delay=_NEXT_ADDRESS, loop=loop
+                known.addresses, happy_eyeballs_delay=_NEXT_ADDRESS, loop=loop, socket_factory=open_socket
             )
         except OSError:
             self._known.pop((upstream.host, upstream.port), None)

@@ -19,7 +19,7 @@ from yarl import URL
 
 from gateway.config import host_port
 from gateway.headers import Fields, members
-from gateway.proxy.dial import CONNECT_TIMEOUT, OpeningLeg, UpstreamError, failure
+from gateway.proxy.dial import CONNECT_TIMEOUT, OpeningLeg, UpstreamError, failure, open_socket
 from gateway.proxy.names import Names, Resolver
 from gateway.proxy.responses import BrokenOffError, UpstreamResponse, decoded
 from gateway.routing import Forward
@@ -44,7 +44,7 @@ class Exchanges:
         self._tls = tls
         self._session = aiohttp.ClientSession(
             # However many clients wait for an upstream, none waits for another.
-            connector=aiohttp.TCPConnector(limit=0, resolver=Resolver(names)),
+            connector=aiohttp.TCPConnector(limit=0, resolver=Resolver(names), socket_factory=open_socket),
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_TIMEOUT),
             cookie_jar=aiohttp.DummyCookieJar(),
             auto_decompress=False,
@@ -144,6 +144,8 @@ def _failure(error: Exception) -> UpstreamError:
             return UpstreamError(
                 502, f"answered with something that is not HTTP: {_first_line(error.message)}"
             )
+        case aiohttp.ClientOSError():
+            return failure(OSError(*error.args))  # which knows what its errno means
         case OSError() | UnicodeError():
             return failure(error)
     return UpstreamError(502, f"did not answer as it should: {_first_line(str(error))}")
