@@ -204,20 +204,17 @@ def _workers(text: str) -> int:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; its exit status is 0 after a stop, 1 for what went wrong, 2 for wrong usage."""
+    running.keep_standard_descriptors()
     top = parser()
     given = sys.argv[1:] if arguments is None else arguments
     options = top.parse_args(given)
     if options.version:
-        print(f"aileron-demo {_version()}")
-        return 0
+        return _print(f"aileron-demo {_version()}")
     if options.info:
-        print(_info())
-        return 0
+        return _print(_info())
     if options.help or not given:
-        print(top.format_help(), end="")
-        return 0
+        return _print(top.format_help().removesuffix("\n"))
     wanted = _template(options.template, top)
-    running.keep_standard_descriptors()
     if options.worker is not None:
         return _work(options)
     environment = dict(os.environ)
@@ -304,11 +301,19 @@ def _print_template(wanted: list[str], files: Sequence[Path], form: str, environ
         words = quoted(label(kind, *names), marks="")
         print(f"aileron: -t: {words} is not in the config{escaped(hint)}", file=sys.stderr)
         return 2
+    return _print(json_of(data_of(resource)) if form == "json" else yaml_of(data_of(resource)))
+
+
+def _print(words: str) -> int:
+    """Print what was asked for: 0, or 1 where it could not go."""
     try:
-        print(json_of(data_of(resource)) if form == "json" else yaml_of(data_of(resource)), flush=True)
-    except BrokenPipeError:
-        # The reader has read enough; nor has Python anything to flush at its end.
+        print(words, flush=True)
+    except OSError as error:
+        # Python has nothing to flush at its end; a reader that has read enough may leave.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if not isinstance(error, BrokenPipeError):
+            print(f"aileron: standard output: {error.strerror}", file=sys.stderr)
+            return 1
     return 0
 
 

@@ -5,6 +5,7 @@ import gc
 import importlib
 import os
 import signal
+import sys
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import suppress
 from functools import partial
@@ -94,11 +95,14 @@ def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
 def keep_standard_descriptors() -> None:
     """Put the null device where a standard stream is closed, so that no socket gets its number.
 
-    libuv ends the process where it has to close one of these numbers.
+    libuv ends the process where it has to close one of these numbers, and `print` takes standard output for
+    a standard error that is missing.
     """
     while (descriptor := os.open(os.devnull, os.O_RDWR)) < 3:
         pass
     os.close(descriptor)
+    if sys.stderr is None:
+        sys.stderr = open(2, "w", closefd=False)  # noqa: SIM115 - a descriptor, for the whole life
 
 
 def file_limit() -> str:

@@ -135,8 +135,9 @@ class Peer:
 class Upstream:
     """A TCP server that does what a test tells it to."""
 
-    def __init__(self, port: int = 0) -> None:
-        self._sock = socket.create_server(("127.0.0.1", port), backlog=1024)
+    def __init__(self, port: int = 0, *, host: str = "127.0.0.1") -> None:
+        self.host = host
+        self._sock = socket.create_server((host, port), backlog=1024)
         self._sock.setblocking(False)
         self.port: int = self._sock.getsockname()[1]
         self.peers: list[Peer] = []

@@ -1,11 +1,12 @@
 """The door of a listener: who comes in, how many at a time, and whether they speak TLS as they should.
 
 Strategy
-    A listener that lets everybody in without TLS leaves accepting TCP connections to the event loop, which
-    is the fast way.
+    A listener that lets everybody in without TLS leaves accepting TCP connections to uvloop, which is the
+    fast way.
     Otherwise a task for each socket accepts connections one by one and looks at them before there is any
     protocol: at the peer's address, at the number of those that are connected, and, where TLS is spoken,
-    at the first byte, which tells a client that speaks cleartext.
+    at the first byte, which tells a client that speaks cleartext.  So it is on asyncio's own loop: that one
+    tries and complains a thousand times a second once there are no file descriptors left.
 
 Rules
     * The rules may change while the door is open; they count from the next connection on, and none that is
@@ -13,18 +14,22 @@ Rules
     * Who comes from elsewhere than `networks` is closed at once, without a byte.
     * Beyond `connectionLimit` connections wait, unanswered; as a rule, they are not even accepted.  One
       counts until its socket is closed, whoever has it by then: a WebSocket counts as long as it lives.
-      That there is no room is told, once a minute at most.
+    * While hardly any file descriptors are left, nobody is let in: who comes waits, and is not sent away, as
+      uvloop would do where there are none; who is in finds one for the way upstream.
+    * That there is no room is told, once a minute at most.
 """
 
 import asyncio
 import errno
+import importlib
 import ipaddress
 import math
+import os
 import socket
 import ssl
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
-from typing import Final
+from typing import Any, Final
 
 from gateway.config.resources.listen import ListenConfig, parse_network
 from gateway.proxy.listen import BACKLOG, ip_of
@@ -38,8 +43,16 @@ _NO_ROOM: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.EN
 _BREATH: Final = 1.0
 """Seconds to wait for the system to have room again."""
 
-_REMINDER: Final = 60.0
-"""Seconds after which it is told again that there is no room."""
+_SPARE: Final = 64
+"""Descriptors that are kept for the ways upstream; an eighth of them all, where that is less."""
+
+_SILENCE: Final = 60.0
+"""Seconds for which it is not said again that there is no room."""
+
+try:
+    resource: Any = importlib.import_module("resource")
+except ImportError:
+    resource = None  # Windows has no such limit
 
 Factory = Callable[[], asyncio.Protocol]
 
@@ -62,7 +75,12 @@ class Door:
         self.tls: ssl.SSLContext | None = None
         self._handshake: float | None = None
         self._factory: Factory = asyncio.Protocol
-        self._servers: list[asyncio.Server] = []
+        self._by_loop: list[asyncio.Task[None]] = []
+        """For the sockets whose connections the loop accepts by itself."""
+        self._lent: dict[socket.socket, asyncio.Server | socket.socket] = {}
+        """Who has the copies of those sockets."""
+        self._crowded = asyncio.Event()
+        """Whether the loop has to stop accepting."""
         self._looked_at: set[socket.socket] = set()
         """The sockets for which the loop does not accept by itself."""
         self._tasks: set[asyncio.Task[None]] = set()
@@ -81,6 +99,7 @@ class Door:
         """
         listen = config or ListenConfig()
         looks = bool(listen.networks or listen.connection_limit > 0 or tls is not None)
+        looks |= isinstance(asyncio.get_running_loop(), asyncio.BaseEventLoop)  # asyncio's own
         if looks:
             await self._leave_to_us()
         self._networks = [parse_network(each) for each in listen.networks]
@@ -89,64 +108,80 @@ class Door:
         self.tls = tls
         self._handshake = handshake
         self._factory = factory
-        if self._servers:
+        if self._by_loop:
             return
         for sock in self._sockets:
             if sock in self._looked_at:
                 continue
+            name = f"accept {sock.getsockname()}"
             if looks or sock.family not in {socket.AF_INET, socket.AF_INET6}:
                 sock.setblocking(False)
                 self._looked_at.add(sock)
-                self._hold(self._accept(sock), f"accept {sock.getsockname()}")
+                self._hold(self._accept(sock), name)
             else:
-                # The loop closes what it is given.
-                server = await asyncio.get_running_loop().create_server(
-                    self._protocol, sock=sock.dup(), backlog=BACKLOG
-                )
-                self._servers.append(server)
+                self._by_loop.append(self._hold(self._leave_to_loop(sock), name))
 
     async def _leave_to_us(self) -> None:
         """Let the loop accept no more connections by itself."""
-        loop = asyncio.get_running_loop()
-        for server in self._servers:
-            with suppress(NotImplementedError):  # asyncio's loop on Windows
-                for sock in server.sockets:
-                    loop.remove_reader(sock.fileno())
-        for _ in range(2):
-            # What asyncio's loop has accepted and not yet let in would not survive the end of its server.
-            await asyncio.sleep(0)
-        for server in self._servers:
-            server.close()
-        self._servers.clear()
+        for task in self._by_loop:
+            task.cancel()
+        await asyncio.gather(*self._by_loop, return_exceptions=True)
+        self._by_loop.clear()
+
+    async def _leave_to_loop(self, listening: socket.socket) -> None:
+        """Let the loop accept connections by itself, as long as there are descriptors."""
+        self._lent[listening] = sock = listening.dup()
+        try:
+            while True:
+                await self._wait_for_descriptors()
+                # The loop closes what it is given.
+                server = await asyncio.get_running_loop().create_server(
+                    self._protocol, sock=sock, backlog=BACKLOG
+                )
+                self._lent[listening] = server
+                self._crowded.clear()
+                try:
+                    await self._crowded.wait()
+                finally:
+                    server.close()
+                # At once, lest the number that is free now pass for room.
+                self._lent[listening] = sock = listening.dup()
+        finally:
+            sock.close()
 
     def close(self) -> None:
         """Let nobody in any more, and send away who is still at the door."""
-        for server in self._servers:
-            server.close()
         for task in self._tasks:
             task.cancel()
-        self._servers.clear()
+        for each in self._lent.values():
+            each.close()  # now, and not when the task comes to it: somebody may want the port
+        self._by_loop.clear()
+        self._lent.clear()
         self._looked_at.clear()
 
     def _protocol(self) -> asyncio.Protocol:
+        if _no_room() is not None:
+            self._crowded.set()
         return self._factory()
 
-    def _hold(self, coroutine: Coroutine[object, object, None], name: str) -> None:
+    def _hold(self, coroutine: Coroutine[object, object, None], name: str) -> asyncio.Task[None]:
         task = asyncio.get_running_loop().create_task(coroutine, name=name)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        return task
 
     async def _accept(self, listening: socket.socket) -> None:
         loop = asyncio.get_running_loop()
         while True:
             # Who waits here is let in by another process, where one shares the socket.
             await self._wait_for_room()
+            await self._wait_for_descriptors()
             try:
                 sock, peer = await loop.sock_accept(listening)
             except OSError as error:
                 if error.errno not in _NO_ROOM:
                     continue  # the client has gone already
-                self._complain(f"cannot accept connections: {error.strerror}")
+                self._say_no_room(error.strerror or str(error))
                 await asyncio.sleep(_BREATH)
                 continue
             if not self._welcome(peer):
@@ -164,16 +199,21 @@ class Door:
 
     async def _wait_for_room(self) -> None:
         while 0 < self._limit <= self._inside:
-            self._tell_no_room()
+            self._say_no_room(f"connectionLimit {self._limit} is reached")
             self._room.clear()
             await self._room.wait()
 
-    def _tell_no_room(self) -> None:
+    async def _wait_for_descriptors(self) -> None:
+        while (why := _no_room()) is not None:
+            self._say_no_room(why)
+            await asyncio.sleep(_BREATH)
+
+    def _say_no_room(self, why: str) -> None:
+        """Complain, but not each time."""
         now = asyncio.get_running_loop().time()
-        if now - self._told >= _REMINDER:
+        if now - self._told >= _SILENCE:
             self._told = now
-            words = f"connectionLimit {self._limit} is reached; who comes now waits until a connection ends"
-            self._complain(words)
+            self._complain(f"new clients have to wait: {why}")
 
     def _leave(self) -> None:
         self._inside -= 1
@@ -207,6 +247,27 @@ class Door:
         except asyncio.CancelledError:
             sock.close()
             raise
+
+
+def _no_room() -> str | None:
+    """Why no further client should be let in; None where there are descriptors enough.
+
+    A new one gets the lowest number that is free: where that is high, hardly any are left.
+    """
+    if resource is None:
+        return None
+    limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    spare = min(_SPARE, limit // 8)
+    try:
+        lowest = os.dup(0)
+    except OSError as error:
+        lowest = limit if error.errno == errno.EMFILE else 0
+    else:
+        os.close(lowest)
+    if limit == resource.RLIM_INFINITY or lowest < limit - spare:
+        return None
+    what = f"this process has {limit - spare} of the {limit} files open that it may"
+    return f"{what}, a WebSocket takes two, and ulimit -Hn tells the limit"
 
 
 class _Counted(socket.socket):

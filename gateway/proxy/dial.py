@@ -2,7 +2,7 @@
 
 Strategy
     A WebSocket goes upstream over a connection that belongs to the tunnel alone.  A host name is
-    looked up once and remembered for a while, because a look-up goes through a thread; all its addresses
+    looked up once and remembered for a while, because a look-up takes a thread; all its addresses
     are tried, the next one shortly after the last (RFC 8305).  The one that answered is dialled alone the
     next time, which costs a fraction; where it does not answer at once, all are tried again.
 
@@ -10,6 +10,8 @@ Rules
     * What fails is told as an `UpstreamError`, in words, with the status that the client is answered.
     * From the moment an answer is known, nothing more is read until somebody takes the connection over.
     * A cancelled dial leaves no connection behind.
+    * The kernel probes a connection over which nothing comes, so that an upstream that has gone without a
+      word is noticed.
 """
 
 import asyncio
@@ -23,7 +25,10 @@ from typing import Final, cast
 
 import aiohappyeyeballs
 
+from gateway.config.resources.listen import KeepAliveConfig
 from gateway.limits import HEADER_FIELDS, OwnLimits
+from gateway.proxy.listen import probe
+from gateway.proxy.names import AddressInfo, Names, SlowNameError
 from gateway.routing import Upstream
 from gateway.websocket.handshake import Answer, AnswerReader, Nonsense, Ordinary, Switching
 
@@ -32,8 +37,6 @@ _REMEMBERED: Final = 10.0
 
 _NEXT_ADDRESS: Final = 0.25
 """Seconds after which the next address of a name is tried as well."""
-
-AddressInfo = aiohappyeyeballs.AddrInfoType
 
 
 class UpstreamError(Exception):
@@ -50,17 +53,28 @@ class UpstreamError(Exception):
         self.code = code or ("E2123" if status == 504 else "E2124")
 
 
+def open_socket(address: AddressInfo) -> socket.socket:
+    """A socket for a connection to an upstream, which the kernel probes."""
+    family, kind, protocol, _, _ = address
+    sock = socket.socket(family, kind, protocol)
+    probe(sock, KeepAliveConfig())
+    return sock
+
+
 def failure(error: BaseException, within: float) -> UpstreamError:
     """What an error of the network or of TLS says about the upstream, which had `within` seconds."""
     match error:
         case TimeoutError():
-            return UpstreamError(504, f"did not answer within {within:g} s")
+            gone = error.errno == errno.ETIMEDOUT  # the kernel's probes have come to nothing
+            silent = f"did not answer within {within:g} s"
+            return UpstreamError(504, "has gone: nothing comes back from it any more" if gone else silent)
         case ssl.SSLCertVerificationError():
             return UpstreamError(502, f"has a certificate that cannot be trusted: {error.verify_message}")
         case ssl.SSLError():
             return UpstreamError(502, f"does not speak TLS as it should: {error.reason or error}")
         case socket.gaierror():
-            return UpstreamError(502, f"has a name that cannot be looked up: {error.strerror or error}")
+            status = 504 if isinstance(error, SlowNameError) else 502
+            return UpstreamError(status, f"has a name that cannot be looked up: {error.strerror or error}")
         case UnicodeError():
             return UpstreamError(502, "has a name that cannot be looked up: a label is empty or too long")
         case ConnectionRefusedError():
@@ -89,8 +103,9 @@ class _Known:
 class Dialer:
     """Opens connections to upstreams.  Belongs to one event loop."""
 
-    def __init__(self, tls: Callable[[], ssl.SSLContext], limits: OwnLimits) -> None:
+    def __init__(self, tls: Callable[[], ssl.SSLContext], names: Names, limits: OwnLimits) -> None:
         self._tls = tls
+        self._names = names
         self._within = limits.handshake_timeout
         """Seconds to connect, TLS included; and again for the answer (core-v1 section 5.5)."""
         self._leg = partial(OpeningLeg, limits.header_fields)
@@ -132,21 +147,26 @@ class Dialer:
             try:
                 async with asyncio.timeout(_NEXT_ADDRESS):
                     # A number, not a name: nothing is looked up, and the loop needs no socket of ours.
-                    return await loop.create_connection(self._leg, known.nearest, upstream.port)
+                    transport, leg = await loop.create_connection(self._leg, known.nearest, upstream.port)
+                probe(transport.get_extra_info("socket"), KeepAliveConfig())
             except OSError:
                 known.nearest = None
+            else:
+                return transport, leg
+        known = await self._look_up(upstream.host, upstream.port)
         async with asyncio.timeout(self._within):
-            return await self._connect_to_any(upstream)
+            return await self._connect_to_any(upstream, known)
 
-    async def _connect_to_any(self, upstream: Upstream) -> "tuple[asyncio.Transport, OpeningLeg]":
+    async def _connect_to_any(
+        self, upstream: Upstream, known: _Known
+    ) -> "tuple[asyncio.Transport, OpeningLeg]":
         """A connection to the first of the upstream's addresses that answers."""
         loop = asyncio.get_running_loop()
         tls = self._tls() if upstream.scheme == "https" else None
-        known = await self._look_up(upstream.host, upstream.port)
         started = loop.time()
         try:
             sock = await aiohappyeyeballs.start_connection(
-                known.addresses, happy_eyeballs_delay=_NEXT_ADDRESS, loop=loop
+                known.addresses, happy_eyeballs_delay=_NEXT_ADDRESS, loop=loop, socket_factory=open_socket
             )
         except OSError:
             self._known.pop((upstream.host, upstream.port), None)
@@ -169,8 +189,8 @@ class Dialer:
         loop = asyncio.get_running_loop()
         known = self._known.get((host, port))
         if known is None or known.until < loop.time():
-            found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM, proto=socket.IPPROTO_TCP)
-            known = self._known[host, port] = _Known(loop.time() + _REMEMBERED, list(found))
+            found = await self._names.look_up(host, port)
+            known = self._known[host, port] = _Known(loop.time() + _REMEMBERED, found)
         return known
 
 

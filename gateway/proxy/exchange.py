@@ -21,7 +21,8 @@ from gateway.config import host_port
 from gateway.headers import Fields, members
 from gateway.limits import OwnLimits
 from gateway.proxy.connection import TOO_MANY_FIELDS
-from gateway.proxy.dial import OpeningLeg, UpstreamError, failure
+from gateway.proxy.dial import OpeningLeg, UpstreamError, failure, open_socket
+from gateway.proxy.names import Names, Resolver
 from gateway.proxy.responses import BrokenOffError, UpstreamResponse, decoded
 from gateway.routing import Forward
 
@@ -41,12 +42,12 @@ class UploadError(Exception):
 class Exchanges:
     """Plain HTTP requests to all upstreams, over connections that are kept and shared."""
 
-    def __init__(self, tls: Callable[[], ssl.SSLContext], limits: OwnLimits) -> None:
+    def __init__(self, tls: Callable[[], ssl.SSLContext], names: Names, limits: OwnLimits) -> None:
         self._tls = tls
         self._limits = limits
         self._session = aiohttp.ClientSession(
             # However many clients wait for an upstream, none waits for another.
-            connector=aiohttp.TCPConnector(limit=0),
+            connector=aiohttp.TCPConnector(limit=0, resolver=Resolver(names), socket_factory=open_socket),
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=limits.handshake_timeout),
             cookie_jar=aiohttp.DummyCookieJar(),
             auto_decompress=False,
@@ -150,6 +151,8 @@ def _failure(error: Exception, limits: OwnLimits) -> UpstreamError:
             return UpstreamError(
                 502, f"answered with something that is not HTTP: {_first_line(error.message)}"
             )
+        case aiohttp.ClientOSError():
+            return failure(OSError(*error.args), limits.handshake_timeout)  # which knows what its errno means
         case OSError() | UnicodeError():
             return failure(error, limits.handshake_timeout)
     return UpstreamError(502, f"did not answer as it should: {_first_line(str(error))}")

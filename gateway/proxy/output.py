@@ -1,12 +1,19 @@
-"""Standard output: records on their last way, as lines for people or for programs."""
+"""Standard output: records on their last way, as lines for people or for programs.
 
+Rules
+    * A lost or closed output is no error: what comes later is dropped.
+    * A disk that is full may have room again: what finds none is counted, and told as soon as there is some,
+      on a line of its own, whatever piece of one stands before it.
+"""
+
+import errno
 import os
 import sys
 import time
 from typing import Final, Literal
 
 from gateway import text
-from gateway.events import Event, encode
+from gateway.events import Error, Event, encode, rfc3339
 
 Form = Literal["text", "json"]
 
@@ -14,15 +21,26 @@ _PAUSE: Final = 0.01
 """Seconds until a descriptor that takes nothing for now is tried again."""
 
 
+_NEWLINE: Final = ord("\n")
+
+_FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+"""There is no room for more: on the disk, for this user, or in the file."""
+
+
 class Output:
     """Writes records to the file descriptor `descriptor`, in one of two forms; None: to nowhere.
 
-    A lost or closed output is no error: what comes later is dropped.  For one thread at a time.
+    For one thread at a time.
     """
 
     def __init__(self, descriptor: int | None, form: Form) -> None:
         self.form: Final = form
         self._descriptor = descriptor
+        self._missing = 0
+        """Lines that have found no room."""
+        self._why = ""
+        self._torn = False
+        """Whether what has been written last is not a whole line."""
 
     @property
     def lost(self) -> bool:
@@ -37,6 +55,20 @@ class Output:
 
     def write(self, data: bytes) -> None:
         """Write all of `data`, however long a slow reader takes for it."""
+        if self._missing:
+            why = f"{self._missing} lines are missing from the log: {self._why}"
+            told = self.line(Error(time=rfc3339(time.time()), t_ns=time.monotonic_ns(), message=why))
+            if self._torn:
+                told = b"\n" + told
+            if self._put(told) < len(told):
+                self._missing += data.count(b"\n")
+                return
+            self._missing = 0
+        written = self._put(data)
+        self._missing += data[written:].count(b"\n")
+
+    def _put(self, data: bytes) -> int:
+        """Write `data`: how many bytes of it found room."""
         view = memoryview(data)
         while view and self._descriptor is not None:
             try:
@@ -44,8 +76,16 @@ class Output:
             except BlockingIOError:
                 # Somebody who shares the descriptor has made it non-blocking.
                 time.sleep(_PAUSE)
-            except OSError:
-                self._descriptor = None
+            except OSError as error:
+                if error.errno not in _FULL:
+                    self._descriptor = None
+                    break
+                self._why = (error.strerror or str(error)).lower()
+                written = len(data) - len(view)
+                self._torn = data[written - 1] != _NEWLINE if written else self._torn
+                return written
+        self._torn = False
+        return len(data)
 
 
 def standard_output() -> int | None:

@@ -10,6 +10,7 @@ from gateway.limits import OwnLimits
 from gateway.proxy.dial import Dialer
 from gateway.proxy.exchange import Exchanges
 from gateway.proxy.log import EventLog
+from gateway.proxy.names import Names
 from gateway.proxy.tunnel import Tunnel
 
 
@@ -22,8 +23,9 @@ class Proxy:
         self.log = log
         self.secrets = secrets
         self.limits = limits
-        self.dialer = Dialer(tls, limits)
-        self.exchanges = Exchanges(tls, limits)
+        names = Names()
+        self.dialer = Dialer(tls, names, limits)
+        self.exchanges = Exchanges(tls, names, limits)
         self.stopping = False
         """Whether a tunnel that opens now has to be ended at once."""
         self.numbers = itertools.count(1)

@@ -452,6 +452,26 @@ async def _talk(port: int, upstream: Upstream) -> None:
         await client.read_to_end()
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no such device")
+@pytest.mark.parametrize("options", [["-v"], ["-h"], ["-i"], ["-t", "core/v1/HTTPServer"]])
+def test_a_full_disk(options: list[str]) -> None:
+    """What was asked for finds no room: one line, and status 1."""
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(
+            [*gateway_command(), *options], stdout=full, stderr=subprocess.PIPE, check=False
+        )
+    assert (done.returncode, done.stderr) == (1, b"aileron: standard output: No space left on device\n")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no such shell")
+def test_without_standard_error() -> None:
+    """What is wrong is not told where the records of the log go."""
+    for options in (["-f", "/nonexistent"], ["--nonsense"]):
+        command = ["sh", "-c", 'exec "$@" 2>&-', "sh", *gateway_command(), *options]
+        done = subprocess.run(command, stdout=subprocess.PIPE, check=False)
+        assert (done.returncode > 0, done.stdout) == (True, b"")
+
+
 def test_no_runner_is_no_work(run: Run, tmp_path: Path) -> None:
     """An Entrypoint without runners ends at once, as AILERON does."""
     done = run("-f", written(tmp_path, "apiVersion: core/v1\nkind: Entrypoint\nspec: {}\n"))
