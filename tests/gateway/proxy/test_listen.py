@@ -207,7 +207,7 @@ async def test_the_connection_limit(upstream: Upstream, loop: Loop) -> None:
                 await exchange(client, upstream, GET, OK_CLOSE)
                 await client.read(2)
             told = await gateway.records.wait_for(Error)
-            words = "connectionLimit 2 is reached; who comes now waits until a connection ends"
+            words = "new clients have to wait: connectionLimit 2 is reached"
             assert told.message == words
             with await Peer.connect(gateway.port) as three:
                 await three.send(GET)
