@@ -7,7 +7,8 @@ from typing import Final
 
 from rich.text import Text
 
-from gateway.text import count, escape, size
+from gateway.printable import escape
+from gateway.text import count, size
 from launcher.filter import Filter
 from launcher.keys import Editor
 from launcher.kit import GATEWAY, UPSTREAM

@@ -15,7 +15,7 @@ from rich.text import Text
 from rich.tree import Tree
 
 from gateway.config import Config, HTTPHandler, HTTPServer, Resource, ReverseProxyHandler, id_of
-from gateway.text import escape
+from gateway.printable import escape
 
 _HANDLER: Final = "#ff6961"
 _OTHER: Final = "#9370DB"

@@ -16,7 +16,8 @@ from typing import Final
 from rich.text import Text
 
 from gateway.events import Close, Event, Frame, Open
-from gateway.text import Words, count, duration, escape, words
+from gateway.printable import escape
+from gateway.text import Words, count, duration, words
 from launcher.events import Summary
 from launcher.kit import Kit
 from launcher.session import Session

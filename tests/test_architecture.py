@@ -16,14 +16,15 @@ import pytest
 ROOT: Final = Path(__file__).parents[1]
 PACKAGES: Final = ("gateway", "demo_upstream", "launcher")
 
-PURE: Final = ("events", "text", "config", "routing", "headers", "websocket")
+PURE: Final = ("events", "printable", "text", "config", "routing", "headers", "websocket")
 """The gateway's rooms that touch nothing: bytes or documents in, meaning out."""
 
 GATEWAY: Final[Mapping[str, tuple[str, ...]]] = {
     "__init__": (),
     "events": (),
-    "text": ("events",),
-    "config": (),
+    "printable": (),
+    "text": ("events", "printable"),
+    "config": ("printable",),
     "headers": ("events",),
     "websocket": ("events", "headers"),
     "routing": ("config", "headers", "websocket"),
@@ -42,7 +43,7 @@ GATEWAY: Final[Mapping[str, tuple[str, ...]]] = {
 """What each room of the gateway may import of the others."""
 
 LAUNCHER: Final = {
-    f"gateway.{room}" for room in ("events", "text", "config", "loading", "routing", "headers")
+    f"gateway.{room}" for room in ("events", "printable", "text", "config", "loading", "routing", "headers")
 } | {"demo_upstream.page"}
 """What the launcher may import of the others."""
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.events import Error, Event, SideTotals
-from gateway.text import escape
+from gateway.printable import escape
 from launcher import view
 from launcher.kit import GATEWAY, UPSTREAM
 from launcher.session import Session, fold
