@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final, Literal
 
+from gateway.headers import Secrets
 from gateway.printable import escape
 
 Severity = Literal["error", "warning"]
@@ -72,19 +73,24 @@ class Excerpt:
     """Goes below the line: blanks, and a caret under the place."""
 
 
+_SECRETS: Final = Secrets()
 _EXCERPT_MAX: Final = 100
 """Characters of a line that are shown."""
 
 
 def excerpt(problem: Problem, sources: Mapping[str, Sequence[str]]) -> Excerpt | None:
-    """What to show of the file that `problem` is about; None where it has no place.
+    """What to show of the file that `problem` is about, without secrets in urls; None where it has no place.
 
     `sources` has the lines of each file.
     """
     lines = sources.get(problem.file, ())
     if problem.line is None or problem.column is None or problem.line > len(lines):
         return None
-    line, at = lines[problem.line - 1], problem.column - 1
+    whole = lines[problem.line - 1]
+    before, after = (
+        _SECRETS.text(each) for each in (whole[: problem.column - 1], whole[problem.column - 1 :])
+    )
+    line, at = before + after, len(before)
     start = max(0, min(at - _EXCERPT_MAX // 2, len(line) - _EXCERPT_MAX))
     before = _shown(("…" if start else "") + line[start:at])
     after = _shown(line[at : start + _EXCERPT_MAX])
