@@ -83,7 +83,7 @@ def _states(session: Session, look: Look, *, wide: bool) -> Iterable[Text]:
             continue
         sign, style = {"ready": ("●", GOOD), "exited": ("✗", BAD)}.get(child.state, ("○", WARN))
         word = urls.get(name) if child.state == "ready" else None
-        yield Text.assemble((sign, style), " ", (name, "bold"), " ", word or child.state)
+        yield Text.assemble((sign, style), " ", (name, "bold"), " ", escape(word or child.state))
     if ready:
         noun = " connections" if wide else ""
         yield Text.assemble((f"{len(session.paths):,}", "bold"), f" of {session.connections:,}{noun} open")
