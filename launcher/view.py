@@ -60,9 +60,15 @@ def record(event: Event, width: int) -> Text:
         (f"{said.size:>8}" if wide or said.size else "", ""),
         "  ",
     )
-    tellings = [Text(told, style=rest_style) for told in (said.rest, *said.brief)]
     room = width - head.cell_len
+    tellings = [Text(_beginning(told, room), style=rest_style) for told in (said.rest, *said.brief)]
     return cut(head + next((told for told in tellings if told.cell_len <= room), tellings[-1]), width)
+
+
+def _beginning(told: str, room: int) -> str:
+    """`told` without what finds no place in `room` cells anyhow: to measure a megabyte takes a second."""
+    most = 8 * max(1, room)  # a letter with all the marks that it may have takes a cell
+    return told if len(told) <= most else f"{told[:most]}…"
 
 
 def _styles(event: Event) -> tuple[str, str]:

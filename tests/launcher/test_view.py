@@ -46,6 +46,14 @@ def test_every_kind_of_record_is_drawn(event: Event, width: int) -> None:
     assert view.record(event, width).plain.strip()
 
 
+def test_a_long_preview_is_cut_as_a_short_one() -> None:
+    """Where a megabyte is to be shown, the line is that of its beginning, and says that it goes on."""
+    for piece in ("\x1b[2J日", "e\u0301\u0302\u0303", "👍"):
+        short, long = (view.record(frame(piece * times), 80) for times in (300, 200_000))
+        assert long.plain.endswith("…")
+        assert (short.plain, short.cell_len) == (long.plain, long.cell_len)
+
+
 def test_markup_is_only_text() -> None:
     """Rich's markup and emoji codes are shown as they were sent."""
     assert "[bold]x[/bold] :smile:" in view.record(frame("[bold]x[/bold] :smile:"), 100).plain
