@@ -201,8 +201,8 @@ def drawn(problem: Problem, sources: Mapping[str, Sequence[str]]) -> Text:
     text = Text.assemble((f"{problem.severity} ", style), (place.rstrip(": "), "bold"))
     subject = " ".join(part for part in (problem.resource, problem.field) if part)
     if subject:
-        text.append(f"  {subject}", "dim")
-    text.append(f"\n  {problem.message}")
+        text.append(f"  {escaped(subject)}", "dim")
+    text.append(f"\n  {escaped(problem.message)}")
     shown = excerpt(problem, sources)
     if shown is not None:
         margin = " " * len(str(shown.number))

@@ -6,7 +6,6 @@ SECRETS    what was said on the way that is nobody's business
 """
 
 import asyncio
-import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -178,11 +177,11 @@ async def _answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) ->
             writer.write(_opening(act) if upgrade else _ordinary(act))
             if upgrade or act.startswith(("junk", "broken")):
                 await writer.drain()
-                writer.get_extra_info("socket").shutdown(socket.SHUT_WR)
+                writer.write_eof()
                 await reader.read()
                 return
-    except (asyncio.IncompleteReadError, ConnectionError):
-        pass
+    except (asyncio.IncompleteReadError, OSError):
+        pass  # the gateway has had enough
     finally:
         writer.close()
 
