@@ -138,6 +138,7 @@ async def test_a_terminal(tmp_path: Path) -> None:
 async def test_what_may_be_shown(frames: Frames) -> None:
     """With --show-secrets they are there, but for those that nobody asked for; all else is as harmless."""
     async with stage() as on, asyncio.timeout(4 * PATIENCE):
+        on.long = 1 << 16
         with GatewayProcess(on.config, *PREVIEW, "--show-secrets", frames=frames) as gateway:
             await converse(gateway.port, on, no_wait)
     out = b"".join(gateway.records.lines)
