@@ -89,6 +89,13 @@ _SECRET_QUERY: Final = (
 _LONGEST_SUBPROTOCOL: Final = 64
 """A subprotocol's name is no longer than this; what is longer carries a token."""
 
+_BEARING: Final = re.compile(rb"(?:^|\.)bearer[._-].", re.IGNORECASE)
+"""A subprotocol that has the token behind the word, as `base64url.bearer.authorization.k8s.io.TOKEN`."""
+
+
+def _carries_token(subprotocol: bytes) -> bool:
+    return len(subprotocol) > _LONGEST_SUBPROTOCOL or _BEARING.search(subprotocol) is not None
+
 
 def _in_any_spelling(name: str) -> str:
     """A pattern for `name` as a url may spell it: each character as it is, or percent-encoded."""
@@ -236,11 +243,11 @@ class Secrets:
             if (name := part.strip(b" \t"))
         ]
         after_bearer = {second for first, second in pairwise(offered) if first.lower() == b"bearer"}
-        return frozenset(after_bearer | {name for name in offered if len(name) > _LONGEST_SUBPROTOCOL})
+        return frozenset(after_bearer | set(filter(_carries_token, offered)))
 
     def subprotocol(self, name: bytes, hidden: frozenset[bytes]) -> str:
         """One subprotocol for a record."""
-        secret = name in hidden or (not self._show and len(name) > _LONGEST_SUBPROTOCOL)
+        secret = name in hidden or (not self._show and _carries_token(name))
         return REDACTED if secret else readable(name)
 
     def _value(self, name: bytes, value: bytes, hidden: frozenset[bytes]) -> str:
