@@ -59,7 +59,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _cannot_start(why: str) -> int:
-    sys.stderr.write(f"demo upstream: {why}\n")
+    sys.stderr.write(f"demo upstream: {_shown(why)}\n")
     return 1
 
 
@@ -100,7 +100,9 @@ def _announce(addr: Addr, sockets: Sequence[socket.socket], page: Path) -> None:
     """The one line that says where; a program that starts this one reads the URL out of it."""
     port = sockets[0].getsockname()[1]
     addresses = ", ".join(sock.getsockname()[0] for sock in sockets)
-    line = f"demo upstream: listening on {Addr(addr.host, port).url} ({addresses}); page: {page}\n"
+    line = (
+        f"demo upstream: listening on {Addr(addr.host, port).url} ({addresses}); page: {_shown(str(page))}\n"
+    )
     encoding = sys.stdout.encoding or "utf-8"
     try:
         sys.stdout.write(line.encode(encoding, "backslashreplace").decode(encoding))
@@ -175,7 +177,7 @@ class _Parser(argparse.ArgumentParser):
     """argparse, but a mistake is told in one line."""
 
     def error(self, message: str) -> NoReturn:
-        self.exit(2, f"demo upstream: {message} (--help tells more)\n")
+        self.exit(2, f"demo upstream: {_shown(message)} (--help tells more)\n")
 
 
 def _argument(parse: Callable[[str], _T]) -> Callable[[str], _T]:
@@ -214,4 +216,11 @@ class _OneLine(logging.Formatter):
         if error is not None:
             place = traceback.extract_tb(error.__traceback__)[-1]
             text = f"{text}: {type(error).__name__}: {error} ({place.filename}:{place.lineno})"
-        return f"demo upstream: {' '.join(text.split())}"
+        return f"demo upstream: {_shown(' '.join(text.split()))}"
+
+
+def _shown(text: str) -> str:
+    """`text` as a terminal can show it: what is not printable is written as an escape."""
+    return "".join(
+        each if each.isprintable() else each.encode("unicode_escape").decode("ascii") for each in text
+    )

@@ -3,6 +3,7 @@
 Pure rooms:
 
     events      what the gateway tells the world: typed records, one JSON object a line
+    printable   text that anybody may have written, made fit for a terminal
     text        records as words for people
     config      config.yaml to typed resources
     routing     a request to its upstream, and why

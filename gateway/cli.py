@@ -13,7 +13,7 @@ from functools import partial
 from importlib import metadata
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NoReturn
 
 from gateway import lifeline, running, watch
 from gateway.config import Problem, Reference, Resource, id_of, target_of
@@ -23,6 +23,7 @@ from gateway.config.template import data_of, defaults, json_of, yaml_of
 from gateway.headers import Secrets
 from gateway.limits import DEFAULT_LIMITS, OwnLimits
 from gateway.loading import Loaded, Loading, inspect, resources
+from gateway.printable import escape
 from gateway.proxy.listen import ServeError
 from gateway.proxy.log import EventLog, Frames
 from gateway.proxy.output import Output, standard_output
@@ -43,9 +44,16 @@ MOST_WORKERS: Final = 256
 """Processes; more are a slip of the pen."""
 
 
+class _Parser(argparse.ArgumentParser):
+    """argparse, but what it repeats of a mistake is fit for a terminal."""
+
+    def error(self, message: str) -> NoReturn:
+        super().error(escape(message))
+
+
 def parser() -> argparse.ArgumentParser:
     """The command line of `aileron`: AILERON's own (core-v1, section 1), and what this kit adds to it."""
-    top = argparse.ArgumentParser(
+    top = _Parser(
         prog="aileron",
         description="A reverse proxy for HTTP and WebSocket, configured by AILERON Gateway's core/v1 files.",
         epilog="Without --frames, frames are shown as text on a terminal and not at all elsewhere.",
@@ -419,5 +427,5 @@ def _run(serving: Coroutine[object, object, int]) -> int:
     try:
         return running.run(serving)
     except (ServeError, lifeline.LifelineError) as error:
-        print(f"aileron: {error}", file=sys.stderr)
+        print(f"aileron: {escape(str(error))}", file=sys.stderr)
         return 1

@@ -9,12 +9,14 @@ Rules
     * Every record carries `event`, `time` (wall clock, RFC 3339 in UTC with milliseconds) and `t_ns`
       (monotonic nanoseconds; only differences mean something).
     * Every field is always present; null stands for "there is none".
-    * Text that came from the wire is data: whoever puts it on a screen escapes it.
+    * Text that came from the wire is data: whoever puts it on a screen escapes it.  A line itself harms no
+      screen that it is put on: what a terminal would obey is written as an escape of JSON's.
       Secrets are redacted before a record is made (`gateway.headers`).
 
 `docs/events.md` explains each field to readers in any language; a test holds it against this module.
 """
 
+import re
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any, Final, Literal
@@ -238,13 +240,24 @@ KINDS: Final[tuple[type[Record], ...]] = (
 )
 """Every kind of record, in the order in which the documentation tells them."""
 
+_OBEYED: Final = re.compile(rb"\x7f|\xc2[\x80-\x9f]|\xd8\x9c|\xe2\x80[\x8e\x8f\xa8-\xae]|\xe2\x81[\xa6-\xa9]")
+"""In UTF-8, what JSON lets stand in a string, but terminals obey: DEL and C1, line and paragraph separators,
+and what turns the direction of writing round."""
+
 _encoder = msgspec.json.Encoder()
 _decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(Event)
 
 
 def encode(record: Record) -> bytes:
     """`record` as one line of JSON in UTF-8, newline included."""
-    return _encoder.encode(record) + b"\n"
+    line = _encoder.encode(record)
+    if not line.isascii() or b"\x7f" in line:
+        line = _OBEYED.sub(_escaped, line)
+    return line + b"\n"
+
+
+def _escaped(found: re.Match[bytes]) -> bytes:
+    return b"\\u%04x" % ord(found[0].decode())
 
 
 def decode(line: bytes | str) -> Event:

@@ -89,6 +89,13 @@ _SECRET_QUERY: Final = (
 _LONGEST_SUBPROTOCOL: Final = 64
 """A subprotocol's name is no longer than this; what is longer carries a token."""
 
+_BEARING: Final = re.compile(rb"(?:^|\.)bearer[._-].", re.IGNORECASE)
+"""A subprotocol that has the token behind the word, as `base64url.bearer.authorization.k8s.io.TOKEN`."""
+
+
+def _carries_token(subprotocol: bytes) -> bool:
+    return len(subprotocol) > _LONGEST_SUBPROTOCOL or _BEARING.search(subprotocol) is not None
+
 
 def _in_any_spelling(name: str) -> str:
     """A pattern for `name` as a url may spell it: each character as it is, or percent-encoded."""
@@ -104,6 +111,21 @@ _SECRET_PAIR: Final = re.compile(
     re.IGNORECASE | re.ASCII,
 )
 _USERINFO: Final = re.compile(r"(?<=://)([^/?#@\s:]*):[^/?#\s]*@")
+# The same in a url that stands percent-encoded in another one; there, what ends it may be encoded or not.
+_ENCODED_USERINFO: Final = re.compile(
+    r"(?<=%3a%2f%2f)((?:(?!%2f|%3f|%23|%40|%3a)[^/?#@&\s:])*)(%3a|:)(?:(?!%2f|%3f|%23)[^/?#&\s])*(%40|@)",
+    re.IGNORECASE | re.ASCII,
+)
+
+
+def is_secret_field(name: bytes) -> bool:
+    """Whether the value of a field called `name` (in lower case) is a secret."""
+    return name in _SECRET_FIELDS or (name.endswith(_SECRET_ENDINGS) and name != b"sec-websocket-key")
+
+
+def is_secret_parameter(name: str) -> bool:
+    """Whether the value of a query parameter called `name` is a secret."""
+    return name.lower() in _SECRET_QUERY
 
 
 def members(fields: Iterable[Field], name: bytes) -> list[bytes]:
@@ -207,6 +229,7 @@ class Secrets:
         # Most texts have nothing of the kind, which is seen faster than with a regular expression.
         if "=" in text or "%" in text:
             text = _SECRET_PAIR.sub(rf"\1\2{REDACTED}", text)
+            text = _ENCODED_USERINFO.sub(rf"\1\2{REDACTED}\3", text)
         return _USERINFO.sub(rf"\1:{REDACTED}@", text) if "://" in text else text
 
     def subprotocols(self, fields: Fields) -> frozenset[bytes]:
@@ -220,17 +243,17 @@ class Secrets:
             if (name := part.strip(b" \t"))
         ]
         after_bearer = {second for first, second in pairwise(offered) if first.lower() == b"bearer"}
-        return frozenset(after_bearer | {name for name in offered if len(name) > _LONGEST_SUBPROTOCOL})
+        return frozenset(after_bearer | set(filter(_carries_token, offered)))
 
     def subprotocol(self, name: bytes, hidden: frozenset[bytes]) -> str:
         """One subprotocol for a record."""
-        secret = name in hidden or (not self._show and len(name) > _LONGEST_SUBPROTOCOL)
+        secret = name in hidden or (not self._show and _carries_token(name))
         return REDACTED if secret else readable(name)
 
     def _value(self, name: bytes, value: bytes, hidden: frozenset[bytes]) -> str:
         if self._show:
             return readable(value)
-        if name in _SECRET_FIELDS or (name.endswith(_SECRET_ENDINGS) and name != b"sec-websocket-key"):
+        if is_secret_field(name):
             return REDACTED
         if name == b"sec-websocket-protocol":
             return ", ".join(self.subprotocol(part.strip(b" \t"), hidden) for part in value.split(b","))

@@ -3,18 +3,13 @@
 Strategy
     `words` turns a record into the parts of one line; `line` sets them out as plain text, and whoever draws
     in colour sets out the same parts.  Everything in them that came from the wire has gone through `escape`.
-
-Rules
-    * What a payload, a header or a path holds is only ever text: nothing in it moves a cursor, changes a
-      colour, turns the direction of writing round, or stays invisible.
-    * Times are shown in this machine's time zone, as on the wall clock beside the screen.
+    Times are shown in this machine's time zone, as on the wall clock beside the screen.
 """
 
 import re
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, assert_never
-from unicodedata import category
 
 from gateway.events import (
     Close,
@@ -31,6 +26,7 @@ from gateway.events import (
     Stopping,
     Violation,
 )
+from gateway.printable import escape
 
 ARROWS: Final[dict[Side, str]] = {"client": "→ ", "upstream": " ←"}
 """From the client, from the upstream: told apart by glyph and by position."""
@@ -63,40 +59,6 @@ CLOSE_NAMES: Final[dict[int, str]] = {
     3008: "Timeout",
 }
 """RFC 6455 section 7.4.1 and IANA's WebSocket Close Code Number Registry."""
-
-# Unicode calls these printable (they are marks and letters), yet nothing of them is seen.  The two
-# variation selectors that choose between a symbol and its emoji stay where they follow a symbol.
-_UNSEEN: Final = re.compile(
-    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180d\u180f\u3164\ufe00-\ufe0d\uffa0\U000e0100-\U000e01ef]"
-    "|(?<![\u203c-\u3299\U0001f000-\U0001faff])[\ufe0e\ufe0f]"
-)
-_SHORT: Final = {"\t": "\\t", "\n": "\\n", "\r": "\\r"}
-
-
-def escape(text: str) -> str:
-    r"""`text` as a terminal can show it, on one line: what is unsafe or unseen becomes `\x1b`, `\u202e`, ….
-
-    That is every control, format, surrogate and unassigned character, line and paragraph separators, and
-    characters that are invisible by design.  A backslash stays as it is.
-    """
-    if not text.isprintable():
-        text = "".join(map(_visible, text))
-    return _UNSEEN.sub(lambda match: _code(match[0]), text)
-
-
-def _visible(character: str) -> str:
-    """`character`, or its escape where Unicode gives it nothing to show (categories C*, Zl and Zp)."""
-    if character.isprintable() or category(character) == "Zs":
-        return character
-    return _SHORT.get(character) or _code(character)
-
-
-def _code(character: str) -> str:
-    """Write one character in Python's and JavaScript's own notation."""
-    point = ord(character)
-    if point < 0x100:
-        return f"\\x{point:02x}"
-    return f"\\u{point:04x}" if point < 0x10000 else f"\\U{point:08x}"
 
 
 def size(count: int) -> str:

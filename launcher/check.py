@@ -7,7 +7,7 @@ is none.
 import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from io import TextIOWrapper
 from json import dumps
 from pathlib import Path
@@ -21,12 +21,12 @@ from rich.tree import Tree
 from gateway.config import Problem, host_port, parse_addr
 from gateway.config.envfile import load_env
 from gateway.config.problems import escaped, excerpt, quoted
-from gateway.headers import Field, is_token, unsendable
+from gateway.headers import Field, Secrets, is_token, unsendable
 from gateway.loading import Loaded, Site, inspect
 from gateway.routing import RequestHead
 from gateway.routing.explain import Step, explain
 from gateway.text import count
-from launcher.files import choose_config
+from launcher.files import as_text, choose_config
 
 UNREADABLE: Final = 2
 
@@ -137,7 +137,7 @@ def _request(text: str) -> tuple[str, str, str, str]:
         method = ""
     if not is_token(method.encode("utf-8", "surrogateescape")):
         raise RequestError(
-            f"{quoted(text)} is no request; write it as in 'GET http://localhost:8080/path?query'"
+            f"{quoted(Secrets().text(text))} is no request; write it as in 'GET http://localhost:8080/path?query'"
         )
     return method, scheme, authority, target
 
@@ -154,7 +154,9 @@ def _field(header: str) -> Field:
     name, colon, value = header.partition(":")
     field = name.strip().encode("utf-8", "surrogateescape"), value.strip().encode("utf-8", "surrogateescape")
     if not colon or unsendable([field]) is not None:
-        raise RequestError(f"{quoted(header)} is no header; write it as in 'X-Env: prod'")
+        ((told, without_secret),) = Secrets().headers([field])
+        shown = quoted(f"{told}: {without_secret}" if colon else header)
+        raise RequestError(f"{shown} is no header; write it as in 'X-Env: prod'")
     return field
 
 
@@ -179,8 +181,9 @@ def _show(
 
 
 def _show_json(values: Sequence[Problem | Step]) -> None:
-    """One array, in ASCII: the name of a file may hold bytes that are not UTF-8."""
-    sys.stdout.write(dumps([asdict(each) for each in values]) + "\n")
+    """One array."""
+    told = [replace(each, file=as_text(each.file)) if isinstance(each, Problem) else each for each in values]
+    sys.stdout.write(dumps([asdict(each) for each in told]) + "\n")
 
 
 def _console() -> Console:
@@ -198,8 +201,8 @@ def drawn(problem: Problem, sources: Mapping[str, Sequence[str]]) -> Text:
     text = Text.assemble((f"{problem.severity} ", style), (place.rstrip(": "), "bold"))
     subject = " ".join(part for part in (problem.resource, problem.field) if part)
     if subject:
-        text.append(f"  {subject}", "dim")
-    text.append(f"\n  {problem.message}")
+        text.append(f"  {escaped(subject)}", "dim")
+    text.append(f"\n  {escaped(problem.message)}")
     shown = excerpt(problem, sources)
     if shown is not None:
         margin = " " * len(str(shown.number))

@@ -15,6 +15,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final, NoReturn
 
+from gateway.printable import escape
 from launcher.filter import FilterError, parse
 
 USAGE: Final = 2
@@ -52,7 +53,7 @@ class _Parser(argparse.ArgumentParser):
     """argparse, but a mistake is one line and a hint."""
 
     def error(self, message: str) -> NoReturn:
-        self.exit(USAGE, f"{self.prog}: {message} ({self.prog} --help tells more)\n")
+        self.exit(USAGE, f"{self.prog}: {escape(message)} ({self.prog} --help tells more)\n")
 
 
 def main(argv: Sequence[str] | None = None) -> int:

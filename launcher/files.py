@@ -72,3 +72,8 @@ def _copy(source: Path, target: Path) -> tuple[Path, bool]:
             return target, False
         raise OSError(errno.ENOTDIR, "is not a folder", str(target.parent)) from error
     return target, True
+
+
+def as_text(path: str) -> str:
+    r"""The name of a file as any program can read it: bytes in it that are not UTF-8 as `\xff`."""
+    return path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import Final, NoReturn
 
 from gateway.events import Close, Error, Event, Frame, Omitted, Open, Request, Violation
+from gateway.printable import escape
 
 LOOK_AT: Final = 2_000
 """How many characters of a preview a regular expression is given, however long the preview is."""
@@ -34,7 +35,8 @@ class FilterError(ValueError):
     """An expression that means nothing: `problem`, at `column` (characters, from 0)."""
 
     def __init__(self, expression: str, column: int, problem: str) -> None:
-        super().__init__(f"{problem}\n  {expression}\n  {' ' * column}^")
+        before = " " * len(escape(expression[:column]))
+        super().__init__(f"{escape(problem)}\n  {escape(expression)}\n  {before}^")
         self.column = column
         self.problem = problem
 

@@ -7,7 +7,8 @@ from typing import Final
 
 from rich.text import Text
 
-from gateway.text import count, escape, size
+from gateway.printable import escape
+from gateway.text import count, size
 from launcher.filter import Filter
 from launcher.keys import Editor
 from launcher.kit import GATEWAY, UPSTREAM
@@ -82,7 +83,7 @@ def _states(session: Session, look: Look, *, wide: bool) -> Iterable[Text]:
             continue
         sign, style = {"ready": ("●", GOOD), "exited": ("✗", BAD)}.get(child.state, ("○", WARN))
         word = urls.get(name) if child.state == "ready" else None
-        yield Text.assemble((sign, style), " ", (name, "bold"), " ", word or child.state)
+        yield Text.assemble((sign, style), " ", (name, "bold"), " ", escape(word or child.state))
     if ready:
         noun = " connections" if wide else ""
         yield Text.assemble((f"{len(session.paths):,}", "bold"), f" of {session.connections:,}{noun} open")

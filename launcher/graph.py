@@ -15,7 +15,8 @@ from rich.text import Text
 from rich.tree import Tree
 
 from gateway.config import Config, HTTPHandler, HTTPServer, Resource, ReverseProxyHandler, id_of
-from gateway.text import escape
+from gateway.printable import escape
+from launcher.files import as_text
 
 _HANDLER: Final = "#ff6961"
 _OTHER: Final = "#9370DB"
@@ -142,7 +143,7 @@ def data(config: Config) -> dict[str, Any]:
                 "kind": each.kind,
                 "namespace": each.metadata.namespace,
                 "name": each.metadata.name,
-                "file": each.where.file,
+                "file": as_text(each.where.file),
                 "line": each.where.mark.line,
                 "used": id_of(each) in there,
             }

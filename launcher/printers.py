@@ -13,7 +13,8 @@ from typing import Final, Literal, Protocol
 from rich.text import Text
 
 from gateway.events import Event, Listening, encode
-from gateway.text import escape, lines
+from gateway.printable import escape
+from gateway.text import lines
 from launcher import view
 from launcher.events import ChildState, Ready, Summary
 from launcher.filter import Filter

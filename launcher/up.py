@@ -8,6 +8,7 @@ from typing import Final
 from rich.console import Console
 
 from gateway.config import ConfigError
+from gateway.printable import escape
 from launcher.kit import KitError, Options, plan
 from launcher.live import LivePrinter
 from launcher.output import Output
@@ -31,7 +32,7 @@ def run(options: Options, version: str) -> int:
             sys.stderr.write(f"{'aileron-demo up: ' if problem.line is None else ''}{problem}\n")
         return 2
     except KitError as error:
-        sys.stderr.write(f"aileron-demo up: {error}\n")
+        sys.stderr.write(f"aileron-demo up: {escape(str(error))}\n")
         return 2
     _open_standard_streams()
     inbox: queue.SimpleQueue[Message] = queue.SimpleQueue()

@@ -9,14 +9,15 @@ Rules
     * Colours have enough contrast on black and on white (3:1 and more); no background is taken for granted.
 """
 
-import textwrap
 from collections.abc import Sequence
 from typing import Final
 
+from rich.cells import chop_cells
 from rich.text import Text
 
 from gateway.events import Close, Event, Frame, Open
-from gateway.text import Words, count, duration, escape, words
+from gateway.printable import escape
+from gateway.text import Words, count, duration, words
 from launcher.events import Summary
 from launcher.kit import Kit
 from launcher.session import Session
@@ -59,9 +60,15 @@ def record(event: Event, width: int) -> Text:
         (f"{said.size:>8}" if wide or said.size else "", ""),
         "  ",
     )
-    tellings = [Text(told, style=rest_style) for told in (said.rest, *said.brief)]
     room = width - head.cell_len
+    tellings = [Text(_beginning(told, room), style=rest_style) for told in (said.rest, *said.brief)]
     return cut(head + next((told for told in tellings if told.cell_len <= room), tellings[-1]), width)
+
+
+def _beginning(told: str, room: int) -> str:
+    """`told` without what finds no place in `room` cells anyhow: to measure a megabyte takes a second."""
+    most = 8 * max(1, room)  # a letter with all the marks that it may have takes a cell
+    return told if len(told) <= most else f"{told[:most]}…"
 
 
 def _styles(event: Event) -> tuple[str, str]:
@@ -118,7 +125,16 @@ def said_by(child: str, line: str, width: int) -> Text:
 def below(text: str, width: int) -> list[Text]:
     """Draw what belongs to the line above and is too important to be cut."""
     indent = " " * 10
-    return [Text(f"{indent}{line}") for line in textwrap.wrap(escape(text), max(20, width - len(indent)))]
+    room, rest = max(20, width - len(indent)), escape(text)
+    lines: list[str] = []
+    while rest:
+        line = chop_cells(rest, room)[0]
+        # Folded at a space, where there is one; it stands at the end of neither line.
+        at = len(line) if line == rest else rest.rfind(" ", 1, len(line) + 1)
+        at = len(line) if at < 0 else at
+        lines.append(rest[:at].rstrip(" "))
+        rest = rest[at:].lstrip(" ")
+    return [Text(f"{indent}{line}") for line in lines]
 
 
 def banner(kit: Kit, session: Session, version: str, width: int) -> list[Text]:
@@ -132,7 +148,7 @@ def banner(kit: Kit, session: Session, version: str, width: int) -> list[Text]:
         Text.assemble("  ", ("aileron-demo", "bold"), f" {version}"),
         Text(),
         Text.assemble(
-            ("  ➜  ", GOOD), "Open ", (f" {url}/ ", f"{GOOD} reverse"), " in a browser", style="bold"
+            ("  ➜  ", GOOD), "Open ", (f" {escape(url)}/ ", f"{GOOD} reverse"), " in a browser", style="bold"
         ),
         Text(),
         _path(kit, session, width),
@@ -168,15 +184,15 @@ def _path(kit: Kit, session: Session, width: int) -> Text:
         ("browser", f"bold {CLIENT}"),
         between,
         ("gateway ", "bold"),
-        gateway,
+        escape(gateway),
         between,
         ("upstream ", f"bold {SERVER}"),
-        upstream,
+        escape(upstream),
     )
 
 
 def _fact(name: str, value: str, style: str = "") -> Text:
-    return Text.assemble("     ", (f"{name:<9}", style or QUIET), (value, style))
+    return Text.assemble("     ", (f"{name:<9}", style or QUIET), (escape(value), style))
 
 
 def _folded(text: Text, width: int) -> list[Text]:
@@ -232,5 +248,5 @@ def problem(lines: Sequence[str]) -> list[Text]:
     """Draw what went wrong, if anything did."""
     if not lines:
         return []
-    head, *rest = lines
+    head, *rest = map(escape, lines)
     return [Text.assemble(("✗ ", BAD), (head, "bold")), *(Text(f"  {line}") for line in rest)]

@@ -16,16 +16,17 @@ import pytest
 ROOT: Final = Path(__file__).parents[1]
 PACKAGES: Final = ("gateway", "demo_upstream", "launcher")
 
-PURE: Final = ("events", "text", "config", "routing", "headers", "limits", "websocket")
+PURE: Final = ("events", "printable", "text", "config", "routing", "headers", "limits", "websocket")
 """The gateway's rooms that touch nothing: bytes or documents in, meaning out."""
 
 GATEWAY: Final[Mapping[str, tuple[str, ...]]] = {
     "__init__": (),
     "events": (),
-    "text": ("events",),
-    "config": (),
+    "printable": (),
+    "text": ("events", "printable"),
     "headers": ("events",),
     "limits": (),
+    "config": ("headers", "printable"),
     "websocket": ("events", "headers", "limits"),
     "routing": ("config", "headers", "websocket"),
     "advice": ("config", "routing"),
@@ -43,7 +44,7 @@ GATEWAY: Final[Mapping[str, tuple[str, ...]]] = {
 """What each room of the gateway may import of the others."""
 
 LAUNCHER: Final = {
-    f"gateway.{room}" for room in ("events", "text", "config", "loading", "routing", "headers")
+    f"gateway.{room}" for room in ("events", "printable", "text", "config", "loading", "routing", "headers")
 } | {"demo_upstream.page"}
 """What the launcher may import of the others."""
 

@@ -58,6 +58,9 @@ class Address:
         return host_port(self.host or "", self.port)
 
 
+ADDR_WORDS: Final = 'write it as in "localhost:8080", or ":8080" for every interface'
+"""How an `addr` is written."""
+
 _NETWORKS: Final[tuple[Literal["tcp", "tcp4", "tcp6"], ...]] = ("tcp", "tcp4", "tcp6")
 
 _NAMED_PORTS: Final = {"http": 80, "https": 443, "http-alt": 8080}

@@ -40,6 +40,13 @@ class ScalarNode:
     """Without quotes, so that it may be a number, a boolean or null."""
     tag: str | None
     mark: Mark
+    written: str | None = None
+    """How the file has it, where a variable stands in it; None: as `text`."""
+
+    @property
+    def shown(self) -> str:
+        """What a message may repeat of it: the name of a variable, never its value, which may be a secret."""
+        return self.text if self.written is None else self.written
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -83,6 +90,10 @@ class Text:
             self._lines = [self.text[a:b].rstrip("\r\n") for a, b in ends]
         return self._lines
 
+    def written(self, _start: int, _end: int) -> str | None:
+        """How the file has what stands between both indices, where a variable is part of it; else None."""
+        return None
+
     def problem(self, file: str, index: int, message: str, rule: str = "yaml") -> Problem:
         """An error in `file`, at `index`."""
         mark = self.mark(index)
@@ -103,6 +114,15 @@ class Expanded(Text):
     def lines(self) -> list[str]:
         """The lines of the file."""
         return self._file.lines()
+
+    def written(self, start: int, end: int) -> str | None:
+        """As above; what is but a part of a variable's value is told as the variable."""
+        if not any(piece.variable for piece, _ in self._substituted.between(start, end)):
+            return None
+        first, last = (self._begins + self._substituted.origin(each) for each in (start, end))
+        if last <= first:
+            last = self._file.text.find("}", first) + 1
+        return self._file.text[first:last].strip("\"'")
 
     def from_variable(self, index: int) -> bool:
         """Whether what stands at `index` came out of a variable."""
@@ -252,9 +272,11 @@ class Composer:
         assert isinstance(event, yaml.ScalarEvent)  # nothing else begins a node
         if event.style in ("'", '"'):
             self._quoted = event
-        self.scalars.append((self._index(event.start_mark), self._index(event.end_mark)))
+        begins, ends = self._index(event.start_mark), self._index(event.end_mark)
+        self.scalars.append((begins, ends))
         text = event.value if event.value.isascii() else _SURROGATES.sub(_joined, event.value)
-        return ScalarNode(text=text, plain=not event.style, tag=event.tag, mark=mark), 0
+        written = self._source.written(begins, ends)
+        return ScalarNode(text=text, plain=not event.style, tag=event.tag, mark=mark, written=written), 0
 
     def _children(self, end: type[yaml.Event], depth: int) -> list[_Composed]:
         children: list[_Composed] = []

@@ -260,15 +260,17 @@ def entries(
     for key, value in mapping.entries:
         if not isinstance(key, ScalarNode):
             scope.problem(key.mark, "the name of a field has to stand here, not a list or a mapping")
+        elif (reason := _unusable(key.text)) is not None:
+            scope.problem(key.mark, reason)
         elif key.plain and key.text == "<<":
             merged.extend(value.items if isinstance(value, SequenceNode) else (value,))
         elif names is not None and key.text not in names:
             here = re.sub(r"\[\d+\]", "[]", scope.path)
-            words = _unknown_words(key.text, tuple(dict.fromkeys(names.values())), here, scope.root)
-            scope.at(key.text).problem(key.mark, words, "unknown-field")
+            words = _unknown_words(key.shown, tuple(dict.fromkeys(names.values())), here, scope.root)
+            scope.at(key.shown).problem(key.mark, words, "unknown-field")
         elif (name := names[key.text] if names else key.text) in given:
             words = f"this field is given twice; the other one stands in line {given[name][0].line}"
-            scope.at(key.text).problem(key.mark, words, "duplicate")
+            scope.at(key.shown).problem(key.mark, words, "duplicate")
         else:
             given[name] = (key.mark, value)
     for source in merged:
@@ -299,7 +301,7 @@ class Sequence(Generic[T]):
                 place.problem(item.mark, "this item of the list is empty")
             elif (value := self.item(item, place)) is not None:
                 if self.unique and value in values:
-                    shown = quoted(item.text if isinstance(item, ScalarNode) else "this")
+                    shown = quoted(item.shown if isinstance(item, ScalarNode) else "this")
                     place.problem(item.mark, f"{shown} stands in this list already", "duplicate")
                 else:
                     values.append(value)
@@ -335,12 +337,12 @@ class Text:
         if scalar is None:
             return None
         if (kind := _kind(scalar)) != "string":
-            value = quoted(scalar.text, marks="")
-            words = f"should be a string, but {value} is a {kind}; write {quoted(scalar.text)} in quotes"
+            value = quoted(scalar.shown, marks="")
+            words = f"should be a string, but {value} is a {kind}; write {quoted(scalar.shown)} in quotes"
             scope.problem(scalar.mark, words, "type")
             return None
         if scalar.text and self.pattern is not None and not self.pattern.fullmatch(scalar.text):
-            scope.problem(scalar.mark, f"{quoted(scalar.text)} is not allowed here; {self.words}")
+            scope.problem(scalar.mark, f"{quoted(scalar.shown)} is not allowed here; {self.words}")
             return None
         return scalar.text or None
 
@@ -353,6 +355,8 @@ class Checked:
     """
 
     parse: Callable[[str], object]
+    words: str
+    """How it is written."""
     at_load: re.Pattern[str] | None = None
     """What AILERON searches the string for when it loads; `parse` comes when it builds."""
 
@@ -367,7 +371,11 @@ class Checked:
         except ValueError as error:
             assert isinstance(node, ScalarNode)  # else there is no text
             building = not number and not (self.at_load and not self.at_load.search(value))
-            scope.problem(node.mark, half_quoted(node) or str(error), building=building)
+            words = half_quoted(node) or str(error)
+            if node.written is not None:
+                # The words may repeat a part of the value.
+                words = f"{quoted(node.shown)} is not what it should be here; {self.words}"
+            scope.problem(node.mark, words, building=building)
             return None
         return None if number and Text()(node, scope) is None else value
 
@@ -393,12 +401,13 @@ class Integer:
             return None
         if not WHOLE.fullmatch(scalar.text):
             unit = f"; {self.unit}" if self.unit else ""
-            words = f"should be a whole number, but this is {quoted(scalar.text)}{unit}"
+            words = f"should be a whole number, but this is {quoted(scalar.shown)}{unit}"
             scope.problem(scalar.mark, words, "type")
             return None
         value = int(scalar.text.partition(".")[0])
         if not self.lowest <= value <= self.highest:
-            words = f"{value} is out of range; {self.lowest} to {self.highest} are allowed"
+            shown = value if scalar.written is None else quoted(scalar.shown)
+            words = f"{shown} is out of range; {self.lowest} to {self.highest} are allowed"
             scope.problem(scalar.mark, words, "range")
             return None
         return value or None
@@ -419,7 +428,7 @@ class Boolean:
         if _kind(scalar) != "boolean":
             hint = _boolean_hint(scalar)
             scope.problem(
-                scalar.mark, f"should be true or false, but this is {quoted(scalar.text)}{hint}", "type"
+                scalar.mark, f"should be true or false, but this is {quoted(scalar.shown)}{hint}", "type"
             )
             return None
         return scalar.text.lower() == "true"
@@ -458,13 +467,14 @@ class Enumeration(Generic[E]):
             number = int(scalar.text.partition(".")[0])
             known = next((each for each in self.cls if each.value == number), self.fallback)
             if known is None:
-                words = f"{number} is not known here; {self._allowed()} are allowed"
+                shown = number if scalar.written is None else quoted(scalar.shown)
+                words = f"{shown} is not known here; {self._allowed()} are allowed"
                 scope.problem(scalar.mark, words, "enum", building=True)
             return known
         if scalar.text in self.names:
             return self.names[scalar.text]
         hint = did_you_mean(scalar.text, self.names) or f"; {self._allowed()} are allowed"
-        scope.problem(scalar.mark, f"{quoted(scalar.text)} is not known here{hint}", "enum")
+        scope.problem(scalar.mark, f"{quoted(scalar.shown)} is not known here{hint}", "enum")
         return None
 
     def _allowed(self) -> str:
@@ -547,7 +557,9 @@ def _given(node: Node, scope: Scope, wanted: type[N], words: str) -> N | None:
     """`node` where it is a `wanted`; None where it is null, or something else, which is told."""
     kind = _kind(node)
     if node.tag is not None and node.tag not in _TAGS:
-        scope.problem(node.mark, f"the tag {quoted(_shorthand(node.tag))} is not allowed; leave it out")
+        written = node.written if isinstance(node, ScalarNode) else None
+        tag = quoted(written or _shorthand(node.tag))
+        scope.problem(node.mark, f"the tag {tag} is not allowed; leave it out")
     elif kind == "null":
         pass
     elif not isinstance(node, wanted):

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from gateway.config.problems import Problem, quoted
+from gateway.config.problems import Problem
 from gateway.config.substitution import Allowance, Substituted, UnusableError, substitute
 
 _ASSIGNMENT: Final = re.compile(r"(?:export[ \t]+)?([^=]*)=")
@@ -128,8 +128,8 @@ class _Parser:
         if not _NAME.fullmatch(name):
             hint = "; leave no blank around the =" if _NAME.fullmatch(name.strip()) else ""
             at = substituted.origin(found.start(1))
-            written = quoted(line[at : substituted.origin(found.end(1))])  # it shows no value
-            words = f"{written} is not the name of a variable, which holds letters, digits and underscores"
+            # Not repeated: it may be a line of a key that lacks its quotes.
+            words = "this is not the name of a variable, which holds letters, digits and underscores"
             self._tell(number, indent + at + 1, words + hint)
             return
         self._open = _Open(name=name, quote="", line=number, column=1, value="")

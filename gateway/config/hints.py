@@ -32,7 +32,7 @@ def slip(node: Node) -> str:
         first = node.entries[0][0] if node.entries else None
         stuck = isinstance(first, ScalarNode) and re.match("-[A-Za-z]", first.text)
         return '; a space is missing behind the "-"' if stuck else ""
-    found = re.match(r"([A-Za-z]\w*:)(?!//)\S", node.text) if node.plain else None
+    found = re.match(r"([A-Za-z]\w*:)(?!//)\S", node.shown) if node.plain else None
     return f"; a space is missing behind {quoted(found[1])}" if found else ""
 
 

@@ -7,11 +7,15 @@ terminal.
 
 import difflib
 import functools
+import re
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final, Literal
+
+from gateway.headers import Secrets
+from gateway.printable import escape
 
 Severity = Literal["error", "warning"]
 """An error keeps a config from being loaded; a warning tells of what loads, but may surprise."""
@@ -48,11 +52,13 @@ class Problem:
     """A short name for the rule that is broken, the same for all its breaches: `unknown-field`."""
 
     def __str__(self) -> str:
-        place = escaped(self.file)
+        place = self.file
         if self.line is not None:
             place += f":{self.line}:{self.column}"
         severity = "warning" if self.severity == "warning" else ""
-        return ": ".join(part for part in (place, severity, self.resource, self.field, self.message) if part)
+        parts = (place, severity, self.resource, self.field, self.message)
+        # Whatever of them is quoted is escaped already; what is not, nobody need look for.
+        return escaped(": ".join(part for part in parts if part))
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,19 +73,24 @@ class Excerpt:
     """Goes below the line: blanks, and a caret under the place."""
 
 
+_SECRETS: Final = Secrets()
 _EXCERPT_MAX: Final = 100
 """Characters of a line that are shown."""
 
 
 def excerpt(problem: Problem, sources: Mapping[str, Sequence[str]]) -> Excerpt | None:
-    """What to show of the file that `problem` is about; None where it has no place.
+    """What to show of the file that `problem` is about, without secrets in urls; None where it has no place.
 
     `sources` has the lines of each file.
     """
     lines = sources.get(problem.file, ())
     if problem.line is None or problem.column is None or problem.line > len(lines):
         return None
-    line, at = lines[problem.line - 1], problem.column - 1
+    whole = lines[problem.line - 1]
+    before, after = (
+        _SECRETS.text(each) for each in (whole[: problem.column - 1], whole[problem.column - 1 :])
+    )
+    line, at = before + after, len(before)
     start = max(0, min(at - _EXCERPT_MAX // 2, len(line) - _EXCERPT_MAX))
     before = _shown(("…" if start else "") + line[start:at])
     after = _shown(line[at : start + _EXCERPT_MAX])
@@ -131,10 +142,12 @@ def quoted(text: str, *, marks: str = '"') -> str:
 
 
 def escaped(text: str) -> str:
-    """`text` with everything unprintable escaped."""
-    if text.isprintable():
-        return text
-    return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)
+    """`text` fit for a terminal, and with blanks escaped that YAML and people take for another thing."""
+    return escape(_STRANGE_BLANK.sub(lambda found: found[0].encode("unicode_escape").decode(), text))
+
+
+_STRANGE_BLANK: Final = re.compile("[\xa0\u1680\u2000-\u200a\u202f\u205f\u3000]")
+"""The separators of Unicode (category Zs) that are not the space."""
 
 
 def did_you_mean(word: str, candidates: Iterable[str]) -> str:

@@ -51,7 +51,9 @@ def data_of(resource: Resource) -> Data:
 
 def json_of(data: Data) -> str:
     """`data` as JSON, without a line end after it."""
-    return json.dumps(data, indent=2, ensure_ascii=False)
+    text = json.dumps(data, indent=2, ensure_ascii=False)
+    # What a terminal obeys may stand in JSON's strings, but this is likely to be printed on one.
+    return "".join(each if each.isprintable() or each == "\n" else json.dumps(each)[1:-1] for each in text)
 
 
 def yaml_of(data: Data) -> str:

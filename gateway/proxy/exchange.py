@@ -149,17 +149,18 @@ def _failure(error: Exception, limits: OwnLimits) -> UpstreamError:
             return _too_many_fields(limits)
         case aiohttp.ClientResponseError():
             return UpstreamError(
-                502, f"answered with something that is not HTTP: {_first_line(error.message)}"
+                502, f"answered with something that is not HTTP: {_complaint(error.message)}"
             )
         case aiohttp.ClientOSError():
             return failure(OSError(*error.args), limits.handshake_timeout)  # which knows what its errno means
         case OSError() | UnicodeError():
             return failure(error, limits.handshake_timeout)
-    return UpstreamError(502, f"did not answer as it should: {_first_line(str(error))}")
+    return UpstreamError(502, f"did not answer as it should: {_complaint(str(error))}")
 
 
-def _first_line(message: str) -> str:
-    return message.strip().splitlines()[0].rstrip(":") if message.strip() else "no more is known"
+def _complaint(message: str) -> str:
+    """What aiohttp or h11 complains of; behind the colon they quote what they were sent, cookies included."""
+    return message.partition(":")[0].strip() or "no more is known"
 
 
 async def ordinary_answer(
@@ -213,7 +214,9 @@ def _too_many_fields(limits: OwnLimits) -> UpstreamError:
 def _broken(error: OSError | h11.RemoteProtocolError, limits: OwnLimits) -> UpstreamError:
     if isinstance(error, OSError):
         return failure(error, limits.handshake_timeout)
-    return UpstreamError(502, f"answered the upgrade with something that is not HTTP: {error}")
+    return UpstreamError(
+        502, f"answered the upgrade with something that is not HTTP: {_complaint(str(error))}"
+    )
 
 
 async def _pieces(parser: h11.Connection, reader: asyncio.StreamReader) -> AsyncIterator[bytes]:

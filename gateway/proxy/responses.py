@@ -129,10 +129,12 @@ async def relay(request: web.BaseRequest, response: UpstreamResponse, *, close: 
         # Where both are given, the length is a lie (RFC 9112 section 6.3).
         fields = [field for field in fields if field[0].lower() != b"content-length"]
     headers = _sendable(fields)
+    # It means nothing to programs (RFC 9112 section 4); to a person's terminal it may, if it is no text.
+    reason = response.reason if response.reason.isprintable() else _phrase(response.status)
     empty = request.method == "HEAD" or response.status in _NO_BODY
     lengths = set(values(fields, b"content-length"))
     length = int(lengths.pop()) if len(lengths) == 1 else None
-    head = Head(status=response.status, reason=response.reason, length=length, empty=empty, close=close)
+    head = Head(status=response.status, reason=reason, length=length, empty=empty, close=close)
     keep_alive = await _start(request, head, headers)
     writer = request.writer
     if empty:

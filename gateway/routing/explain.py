@@ -8,12 +8,12 @@ upstream here.
 from collections.abc import Iterator
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Literal
+from typing import Final, Literal
 
 from gateway.config import HTTPServer
 from gateway.config.problems import escaped, quoted
 from gateway.config.resources import LBAlgorithm
-from gateway.headers import for_upstream, readable
+from gateway.headers import Secrets, for_upstream
 from gateway.routing.mux import Match
 from gateway.routing.proxying import LoadBalancer, Request
 from gateway.routing.router import Forward, Redirect, Refused, RequestHead, Router, request_of
@@ -21,13 +21,19 @@ from gateway.routing.routes import Route, Routes
 from gateway.routing.target import RequestTarget, parse_target
 from gateway.websocket.handshake import refusal, upgrading, wants_websocket
 
+_SECRETS: Final = Secrets()
+
 Outcome = Literal["yes", "no", "end", ""]
 """Whether something took the request; `end` is what becomes of it; empty where nothing was asked."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
-    """A line of an explanation, and those below it.  What it repeats of a request is escaped."""
+    """A line of an explanation, and those below it.
+
+    What it repeats of a request or a config is escaped, and without the secrets in it: explanations are made
+    to be shown to others.
+    """
 
     text: str
     outcome: Outcome = ""
@@ -46,13 +52,14 @@ def explain(server: HTTPServer, routes: Routes, head: RequestHead, client: tuple
         steps += _routes(routes, head, target, host)
     match decision:
         case Redirect(location=location, status=status):
-            steps.append(_answered(status, f"go to {location}"))
+            steps.append(_answered(status, f"go to {_SECRETS.text(location)}"))
         case Refused(status=status, reason=reason, code=code):
             steps.append(_answered(status, reason, code))
         case Forward():
             steps.append(_sent(server, head, decision, client))
-    request = escaped(f'"{head.method} {head.target}" with Host: {head.host}')
-    return Step(text=f"{server.label} at {server.spec.address} is asked {request}", steps=tuple(steps))
+    request = f'"{head.method} {_SECRETS.text(head.target)}" with Host: {head.host}'
+    text = escaped(f"{server.label} at {server.spec.address} is asked {request}")
+    return Step(text=text, steps=tuple(steps))
 
 
 def _answered(status: int, words: str, code: str | None = None) -> Step:
@@ -157,8 +164,9 @@ def _sent(server: HTTPServer, head: RequestHead, to: Forward, client: tuple[str,
         if refused is not None:
             return _answered(refused.status, refused.reason)
         fields = upgrading(fields)
-    lines = [f"{head.method} {to.target} HTTP/1.1"]
-    lines += [f"{readable(name)}: {readable(value)}" for name, value in fields]
+    lines = [f"{head.method} {_SECRETS.text(to.target)} HTTP/1.1"]
+    hidden = _SECRETS.subprotocols(fields)
+    lines += [f"{name}: {value}" for name, value in _SECRETS.headers(fields, hidden)]
     return Step(
         text=f"{to.upstream.url} is sent",
         outcome="end",

@@ -9,6 +9,7 @@ from typing import Final
 from gateway.config import MatchType, PathMatcherSpec
 from gateway.config.problems import quoted
 from gateway.config.resources import ParamMatcherSpec
+from gateway.headers import REDACTED, is_secret_field, is_secret_parameter
 from gateway.routing.patterns import Pattern, PatternError, RegularExpression, compile_pattern
 from gateway.routing.request import ParamSource, RequestFacts
 
@@ -86,11 +87,19 @@ class ParamMatcher:
 
     @property
     def description(self) -> str:
-        """As `header X-Env is "prod" or "test"`."""
+        """As `header X-Env is "prod" or "test"`, without secrets."""
         subject = f"{self._source} {quoted(self._spec.key, marks='')}"
         if not self._patterns:
             return f"{subject} has no patterns, so that nothing matches"
-        return f"{subject} {_VERBS[self._spec.match_type]} {' or '.join(map(quoted, self._spec.patterns))}"
+        patterns = [REDACTED] if self._is_secret else map(quoted, self._spec.patterns)
+        return f"{subject} {_VERBS[self._spec.match_type]} {' or '.join(patterns)}"
+
+    @property
+    def _is_secret(self) -> bool:
+        """Whether a pattern may be, or tell of, what nobody is to know."""
+        if self._source == "header":
+            return is_secret_field(self._spec.key.lower().encode())
+        return is_secret_parameter(self._spec.key)
 
 
 def _compiled(match_type: MatchType, pattern: str, field: str) -> Pattern:

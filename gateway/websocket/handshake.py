@@ -294,7 +294,8 @@ def _fields(lines: bytes) -> list[Field]:
 
 def _what_is_wrong(lines: bytes) -> str:
     """What is wrong with the field lines of a 101."""
-    for line in lines.split(b"\r\n"):
+    for number, line in enumerate(lines.split(b"\r\n"), 1):
         if b":" not in line:
-            return f"its 101 has a header line without a colon: {readable(line[:80])!r}"
+            # Not the line itself, which may be the rest of a cookie.
+            return f"header line {number} of its 101 has no colon"
     return f"its 101 cannot be passed on: {unsendable(_fields(lines))}"

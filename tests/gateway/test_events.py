@@ -128,6 +128,20 @@ records = st.one_of(
 )
 
 
+@pytest.mark.parametrize(
+    "point", [*range(0x20), *range(0x7F, 0xA0), 0x61C, 0x200E, 0x2028, 0x202E, 0x2066, 0x2069]
+)
+def test_a_line_does_nothing_to_a_terminal(point: int) -> None:
+    """What a terminal would obey is escaped, what people write is not, and both come back as they were."""
+    said = f"a{chr(point)}é 日本 👩\u200d💻"
+    record = Error(time="", t_ns=0, message=said)
+    line = encode(record)
+    assert chr(point) not in line.decode().removesuffix("\n")
+    assert "é 日本 👩\u200d💻".encode() in line
+    assert decode(line) == record
+    assert json.loads(line)["message"] == said
+
+
 @given(records)
 @example(Error(time="", t_ns=0, message='\x00\x1b\x9b\u2028\u202e\n\r\\"\U0001f44b'))
 def test_a_record_survives_the_way_through_a_line(record: Record) -> None:

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any, Final
 
+import msgspec
 import pytest
 
 from launcher import check, cli
@@ -287,7 +288,7 @@ def test_in_a_pipe_that_takes_only_ascii(folder: Path) -> None:
 def test_names_that_are_not_utf_8_or_move_the_cursor(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Are written out for people, and kept for programs."""
+    """Are written out for people; programs get them as they are, but for what no JSON text may hold."""
     name = "\x1b[2J\udcff.yaml"
     (folder / name).write_text(BAD)
     lines = said(capsys, "-f", name, status=1)
@@ -295,7 +296,8 @@ def test_names_that_are_not_utf_8_or_move_the_cursor(
     assert lines[-1] == "✗ \\x1b[2J\\udcff.yaml: 2 errors"
     (line,) = said(capsys, "--json", "-f", name, status=1)
     assert line.isascii()
-    assert json.loads(line)[0]["file"] == name
+    # A lone surrogate is no Unicode text (RFC 8259 section 8.2), and stricter readers refuse it.
+    assert msgspec.json.decode(line)[0]["file"] == json.loads(line)[0]["file"] == "\x1b[2J\\xff.yaml"
 
 
 def test_on_a_terminal(folder: Path) -> None:
@@ -347,3 +349,59 @@ def test_a_reader_that_has_read_enough(folder: Path) -> None:
             )
         assert (ran.returncode, ran.stderr.count(b"\n")) == (1, 1)
         assert b"aileron-demo check: standard output: " in ran.stderr
+
+
+def test_no_secret_is_explained(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Explanations are made to be shown to others: the request's secrets and the config's are kept."""
+    text = GOOD.replace("http://localhost:9090", "http://user:config-password@localhost:9090/?key=config-key")
+    text += "      headerMatchers: [{key: X-Api-Key, patterns: [field-secret]}]\n"
+    text += "      queryMatchers: [{key: token, patterns: [query-secret]}]\n"
+    (folder / "config.yaml").write_text(text)
+    fields = ("-H", "X-Api-Key: field-secret", "-H", "Cookie: id=cookie-secret")
+    lines = said(capsys, "--explain", "ws://u:password-secret@x/?token=query-secret&a=1", *fields)
+    told = "\n".join(lines)
+    assert "secret" not in told.replace("[redacted]", "")
+    assert "config-" not in told
+    for words in (
+        "header X-Api-Key is [redacted]",
+        "query token is [redacted]",
+        "GET /?key=[redacted]&token=[redacted]&a=1 HTTP/1.1",
+        "Cookie: [redacted]",
+    ):
+        assert words in told
+    for argv in (["http://u:password-secret@[/?token=query-secret"], ["/", "-H", "Cookie: secret\x1b"]):
+        assert cli.main(["check", "--explain", *argv]) == 2
+        shown = capsys.readouterr().err
+        assert "[redacted]" in shown
+        assert "secret" not in shown
+
+
+def test_an_address_is_escaped(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A unix socket is called what its config calls it."""
+    (folder / "config.yaml").write_text(GOOD.replace('addr: ":8080"', r'addr: "unix:///tmp/\e[2J"'))
+    assert r" at unix:///tmp/\x1b[2J is asked " in said(capsys, "--explain", "/")[0]
+
+
+def test_values_of_variables_are_not_told(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever is wrong with a value that came from a variable, the variable is named in its place."""
+    for value in ("hunter2", "hunter2:x", "!hunter2", "123456789012", "http://hunter2:hunter2/"):
+        monkeypatch.setenv("V", value)
+        for place in ("addr: ${V}", "shutdownTimeout: ${V}", "${V}: 1", "virtualHosts: ${V}", "spec: ${V}"):
+            text = GOOD.replace("spec:\n  addr", f"spec:\n  {place}\n  xaddr")
+            (folder / "config.yaml").write_text(text)
+            assert cli.main(["check"]) == 1
+            told = capsys.readouterr().out
+            assert value.strip("!") not in told
+            assert "hunter2" not in told
+        for field in ("match: ", "matchType: ", "rewrite: "):
+            text = GOOD.replace('match: "/"', f'match: "/"\n        {field}{"${V}"}')
+            (folder / "config.yaml").write_text(text)
+            cli.main(["check"])
+            assert "hunter2" not in capsys.readouterr().out
+        (folder / "config.yaml").write_text(GOOD.replace("http://localhost:9090", "${V}"))
+        assert cli.main(["check"]) == 1
+        told = capsys.readouterr().out
+        assert "hunter2" not in told
+        assert '"${V}" is not what it should be here' in told or value.startswith(("!", "1"))

@@ -178,6 +178,36 @@ def test_help_needs_no_heavy_imports(argv: list[str]) -> None:
     assert done.stderr == "heavy: []\n"
 
 
+@pytest.mark.parametrize(
+    "argv",
+    [
+        ["\x1b[2J"],
+        ["--\x9b2J"],
+        ["up", "\x1b]0;t\x07"],
+        ["up", "-f", "\x1b[2J\u202e.yaml"],
+        ["up", "-f", "\udcff\x1b[2J.yaml"],
+        ["up", "--upstream-addr", "\x1b[2J"],
+        ["up", "--upstream-addr", "http://\x1b[2J"],
+        ["up", "--allow-origin", "https://\x1b[2J/"],
+        ["up", "--preview", "\x1b[2J"],
+        ["up", "--filter", "\x1b[2J"],
+        ["up", "--filter", "op:\u202e"],
+        ["up", "--filter", "/\x1b[2J"],
+        ["graph", "-f", "\x1b[2J.yaml"],
+        ["check", "--explain", "\x1b[2J"],
+        ["check", "--explain", "/", "-H", "\x1b[2J"],
+    ],
+)
+def test_what_is_repeated_of_a_mistake_is_escaped(
+    argv: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A command line may come from anywhere; nothing in it reaches the terminal as more than text."""
+    status, err = refuse(argv, capsys)
+    assert status == 2
+    assert all(line.isprintable() for line in err.splitlines())
+    assert "\\x" in err or "\\u" in err
+
+
 def test_python_m_launcher() -> None:
     """`python -m launcher` is the same command."""
     command = [sys.executable, "-m", "launcher", "--help"]

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.text import escape
+from gateway.printable import escape
 from launcher.filter import parse
 from launcher.footer import FOOTER_WIDTH, Look, footer
 from launcher.keys import Editor

@@ -8,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.events import Error, Event, SideTotals
-from gateway.text import escape
+from gateway.printable import escape
 from launcher import view
+from launcher.files import ConfigFile
 from launcher.kit import GATEWAY, UPSTREAM
 from launcher.session import Session, fold
 from tests.launcher import records
@@ -43,6 +44,14 @@ def test_a_record_is_one_line_of_the_width(width: int, text: str, opcode: str) -
 def test_every_kind_of_record_is_drawn(event: Event, width: int) -> None:
     """There is a line for each kind."""
     assert view.record(event, width).plain.strip()
+
+
+def test_a_long_preview_is_cut_as_a_short_one() -> None:
+    """Where a megabyte is to be shown, the line is that of its beginning, and says that it goes on."""
+    for piece in ("\x1b[2J日", "e\u0301\u0302\u0303", "👍"):
+        short, long = (view.record(frame(piece * times), 80) for times in (300, 200_000))
+        assert long.plain.endswith("…")
+        assert (short.plain, short.cell_len) == (long.plain, long.cell_len)
 
 
 def test_markup_is_only_text() -> None:
@@ -201,3 +210,28 @@ def test_a_problem_of_a_reload_is_whole() -> None:
     assert all(len(line) <= 40 for line in lines)
     assert len(lines) > 2
     assert " ".join(line.strip() for line in lines) == told.replace("\x1b", r"\x1b")
+
+
+def test_a_problem_of_a_reload_is_folded_by_cells() -> None:
+    """A wide character takes two; a word that is too long is broken, and no character is lost."""
+    told = "日本語" * 30 + " and " + "x" * 50
+    lines = view.below(told, 40)
+    assert all(line.cell_len <= 40 for line in lines)
+    assert "".join(line.plain.strip() for line in lines) == told.replace(" ", "")
+
+
+def test_what_went_wrong_is_escaped() -> None:
+    """A child's last lines may quote what came over the network."""
+    shown = "".join(line.plain for line in view.problem(["The gateway ended", "bad \x1b[2J\x9b2J\u202e"]))
+    assert shown == r"✗ The gateway ended  bad \x1b[2J\x9b2J\u202e"
+
+
+def test_the_banner_is_escaped() -> None:
+    """Names of folders, and of sockets, are whatever somebody called them."""
+    session = fold(Session(), records.ready(gateway=("unix:///tmp/\x1b[2J", "unix:///\u202e")))
+    two = part(GATEWAY, hosts=("127.0.0.1", "127.0.0.1"))
+    named = replace(kit(part(UPSTREAM), two), config=ConfigFile(Path("\x1b]0;t\x07.yaml"), own=True))
+    shown = "\n".join(line.plain for line in view.banner(named, session, "1.2.3", 100))
+    for words in (r"unix:///tmp/\x1b[2J", r"unix:///\u202e", r"./\x1b]0;t\x07.yaml"):
+        assert words in shown
+    assert shown.isprintable() or set(filter(lambda each: not each.isprintable(), shown)) == {"\n"}

@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass, field
 from typing import Annotated, Final
 
-from gateway.config.addresses import parse_addr
+from gateway.config.addresses import ADDR_WORDS, parse_addr
 from gateway.config.decoding import (
     INT32,
     INT64,
@@ -83,7 +83,7 @@ class VirtualHostSpec(Message):
 class HTTPServerSpec(Message):
     """A listener and its routes."""
 
-    addr: Annotated[str, Declared("Addr", Checked(parse_addr))] = ":8080"
+    addr: Annotated[str, Declared("Addr", Checked(parse_addr, ADDR_WORDS))] = ":8080"
     """Where to listen: `host:port`, `:port` for every interface, or `unix:///path`."""
     shutdown_timeout: Annotated[int, Declared("ShutdownTimeout", Integer(*INT32, _SECONDS))] = 30
     """Seconds that open connections have to end when the server stops; less than 0: none."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Annotated, Final
 
-from gateway.config.addresses import parse_addr
+from gateway.config.addresses import ADDR_WORDS, parse_addr
 from gateway.config.decoding import (
     INT32,
     Boolean,
@@ -187,12 +187,16 @@ class ListenConfig(Message):
 
     tls_config: Annotated[TLSConfig | None, Declared("TLSConfig", MessageOf(TLSConfig))] = None
     """Speak TLS.  None: cleartext."""
-    addr: Annotated[str, Declared("Addr", Checked(parse_addr))] = ""
+    addr: Annotated[str, Declared("Addr", Checked(parse_addr, ADDR_WORDS))] = ""
     """Where to listen, in place of the server's own addr.  Empty: there."""
     connection_limit: Annotated[int, Declared("ConnectionLimit", Integer(*INT32))] = 0
     """How many clients may be connected at a time; more have to wait.  0 or less: no limit."""
     networks: Annotated[
-        tuple[str, ...], Declared("Networks", Sequence(Checked(parse_network), unique=True))
+        tuple[str, ...],
+        Declared(
+            "Networks",
+            Sequence(Checked(parse_network, 'write it as in "10.0.0.0/8" or "::1/128"'), unique=True),
+        ),
     ] = ()
     """The networks from which clients may come, as 10.0.0.0/8.  None: all."""
     read_deadline: Annotated[int, Declared("ReadDeadline", Integer(*INT32))] = 0

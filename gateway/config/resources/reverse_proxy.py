@@ -25,7 +25,7 @@ _NO_CLIENT: Final = "requests go upstream in one way, which is AILERON's default
 _match_aliases: Final = (("Regex_POSIX", "RegexPOSIX"),)
 _path_match: Final = Enumeration(MatchType, MatchType.Prefix, _match_aliases)
 _param_match: Final = Enumeration(MatchType, None, _match_aliases)
-_url: Final = Checked(parse_upstream, re.compile("https?://"))
+_url: Final = Checked(parse_upstream, 'write it as in "http://localhost:9090"', re.compile("https?://"))
 
 
 class LBAlgorithm(IntEnum):

@@ -587,3 +587,9 @@ def test_all_problems_of_a_load_come_at_once() -> None:
         "config.yaml:11:9",
         "config.yaml:24:20",
     ]
+
+
+def test_a_name_that_is_no_text() -> None:
+    """Half of a surrogate pair is no more a name than a value: nothing could print it."""
+    (problem,) = told(spoiled('addr: ":8080"', 'addr: ":8080"\n  "\\ud800": 1'))
+    assert problem.endswith("half of a surrogate pair stands for no character")

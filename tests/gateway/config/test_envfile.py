@@ -104,19 +104,23 @@ def test_what_a_file_sets_is_not_seen_in_it() -> None:
             "A =b",
             [
                 (
-                    '1:1: "A " is not the name of a variable, which holds letters, digits and underscores; '
+                    "1:1: this is not the name of a variable, which holds letters, digits and underscores; "
                     "leave no blank around the ="
                 )
             ],
         ),
-        ("=b", ['1:1: "" is not the name of a variable, which holds letters, digits and underscores']),
+        (
+            "K=-----BEGIN\nMIIE/abc+def==",
+            ["2:1: this is not the name of a variable, which holds letters, digits and underscores"],
+        ),
+        ("=b", ["1:1: this is not the name of a variable, which holds letters, digits and underscores"]),
         (
             " export a-b=c",
-            ['1:9: "a-b" is not the name of a variable, which holds letters, digits and underscores'],
+            ["1:9: this is not the name of a variable, which holds letters, digits and underscores"],
         ),
         (
             "A ${SET}=c",
-            ['1:1: "A ${SET}" is not the name of a variable, which holds letters, digits and underscores'],
+            ["1:1: this is not the name of a variable, which holds letters, digits and underscores"],
         ),
         ("A='b\nB=c", ["1:3: this quote is never closed"]),
         ("A=b\nB='c' \"d\ne", ["2:7: this quote is never closed"]),

@@ -128,3 +128,12 @@ def test_what_has_no_place_shows_nothing() -> None:
     assert at("a", None, None) is None
     assert at("a", 1, 2) is None
     assert excerpt(Problem(file="b", line=1, column=1, message="no"), {"a": ["a"]}) is None
+
+
+def test_an_excerpt_tells_no_secret() -> None:
+    """The line is shown without passwords and tokens in its urls, the caret where it belongs."""
+    line = '- url: "htp://me:hunter2@host/?token=hunter2&a=1" # ftp://a:hunter2@b'
+    shown = excerpt(Problem(file="a", line=1, column=line.index("a=1") + 1, message="no"), {"a": [line]})
+    assert shown is not None
+    assert "hunter2" not in shown.line
+    assert shown.line.index("a=1") == shown.caret.index("^")

@@ -152,3 +152,12 @@ VALUES = st.recursive(
 def test_any_data_is_read_as_it_was(data: dict[str, Any]) -> None:
     """By a reader that knows all of YAML, and makes numbers and booleans of what looks like them."""
     assert yaml.safe_load(yaml_of(data) or "{}") == data
+
+
+def test_nothing_that_a_terminal_obeys_is_printed() -> None:
+    """Values come as they are, controls among them as escapes; what comes back is the same."""
+    data = {"a": "\x1b[2J\x9b2J\u202e\u2028é日\U000e0041", "\x85": ["\x7f"]}
+    for text in (json_of(data), yaml_of(data)):
+        assert all(each.isprintable() for each in text.split("\n"))
+        assert "é日" in text
+    assert json.loads(json_of(data)) == yaml.safe_load(yaml_of(data)) == data

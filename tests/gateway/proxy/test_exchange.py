@@ -48,6 +48,17 @@ async def test_what_a_client_is_sent(gateway_on: GatewayProcess, upstream: Upstr
         assert await client.read(2) == b"ok"
 
 
+@pytest.mark.parametrize("reason", [b"\x1b[2J", b"a\x00b", b"\x9b2J", b"\xff", b"\xe2\x80\xae"])
+async def test_a_reason_that_is_no_text(
+    gateway_on: GatewayProcess, upstream: Upstream, reason: bytes
+) -> None:
+    """The usual one stands in its place: to programs it means nothing, to terminals it might."""
+    with await Peer.connect(gateway_on.port) as client:
+        response = b"HTTP/1.1 200 " + reason + b"\r\nContent-Length: 2\r\n\r\nok"
+        _, head = await exchange(client, upstream, GET, response)
+        assert head.startswith(b"HTTP/1.1 200 OK\r\n")
+
+
 @pytest.mark.parametrize("value", [b"caf\xe9", b"a\x01b", b"a\x7fb", b"\xff\xfe"])
 async def test_a_request_header_that_cannot_be_passed_on(
     gateway_on: GatewayProcess, upstream: Upstream, value: bytes

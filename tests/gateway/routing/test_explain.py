@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from gateway.config import HTTPServer
 from gateway.config.problems import escaped
+from gateway.headers import Secrets
 from gateway.routing import Forward, Redirect, Refused, RequestHead, Router, Routes, build
 from gateway.routing.explain import Step, explain
 from tests.gateway.config.samples import GOOD, loaded
@@ -282,7 +283,7 @@ def test_an_explanation_agrees_with_the_router(
     match decision:
         case Forward(upstream=upstream, target=sent):
             assert end == f"{upstream.url} is sent"
-            assert step.steps[-1].steps[0].text == escaped(f"{method} {sent} HTTP/1.1")
+            assert step.steps[-1].steps[0].text == escaped(f"{method} {Secrets().text(sent)} HTTP/1.1")
             assert [each.outcome for each in taken[0].steps][-1] == "yes"
         case Redirect(status=status):
             assert end.startswith(f"answered with {int(status)} ")

@@ -519,9 +519,9 @@ def test_an_answer_is_known_by_its_first_bytes() -> None:
     ("head", "word"),
     [
         (SWITCHING + b"\r\nUpgrade: websocket\r\n and: more\r\n\r\n", "not a token"),
-        (SWITCHING + b"\r\nUpgrade: web\r\n\tsocket\r\n\r\n", "without a colon"),
+        (SWITCHING + b"\r\nUpgrade: web\r\n\tsocket\r\n\r\n", "header line 2 of its 101 has no colon"),
         (SWITCHING + b"\r\nUpgrade : websocket\r\n\r\n", "not a token"),
-        (SWITCHING + b"\r\nUpgrade\r\n\r\n", "without a colon"),
+        (SWITCHING + b"\r\nUpgrade\r\n\r\n", "header line 1 of its 101 has no colon"),
         (SWITCHING + b"\r\n: websocket\r\n\r\n", "not a token"),
         (SWITCHING + b"\r\nA: b\x00c\r\n\r\n", "control character"),
         (SWITCHING + b"\r\nA: b\rC: d\r\n\r\n", "control character"),

@@ -1,0 +1,1 @@
+"""Hostile strings at every entrance, and every exit watched."""
