@@ -1,6 +1,8 @@
 """What all tests share: a gateway that stays up, a port behind it, and an eye on what is left over."""
 
 import asyncio
+import os
+import sys
 import threading
 from collections.abc import AsyncIterator, Iterator
 
@@ -10,6 +12,12 @@ import pytest_asyncio
 
 from tests.gateways import LOOPS, GatewayProcess, config_of
 from tests.servers import Upstream, reserved_port
+
+# Hundreds of processes start here, none of which has to compile what another one has compiled before it,
+sys.dont_write_bytecode = False
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+# or to read the system's certificate authorities, as aiohttp does wherever it is imported.
+os.environ["SSL_CERT_FILE"] = os.devnull
 
 # How long an example takes says more about the machine than about the code.
 hypothesis.settings.register_profile(
