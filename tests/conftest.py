@@ -19,9 +19,13 @@ os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 # or to read the system's certificate authorities, as aiohttp does wherever it is imported.
 os.environ["SSL_CERT_FILE"] = os.devnull
 
-# How long an example takes says more about the machine than about the code.
+# How long an example takes says more about the machine than about the code.  Each run draws others, so that
+# few of them come to many; whoever has changed a decoder may want more at once.
 hypothesis.settings.register_profile(
-    "untimed", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+    "untimed",
+    deadline=None,
+    max_examples=int(os.environ.get("HYPOTHESIS_EXAMPLES", "40")),
+    suppress_health_check=[hypothesis.HealthCheck.too_slow],
 )
 hypothesis.settings.load_profile("untimed")
 
