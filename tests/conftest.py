@@ -37,6 +37,11 @@ def pytest_itemcollected(item: pytest.Item) -> None:
         item.fixturenames.insert(0, "no_task_left_over")
 
 
+def pytest_xdist_auto_num_workers() -> int:
+    """Processes to test with: one more than there are cores, since real sockets are mostly waited for."""
+    return (os.cpu_count() or 1) + 1
+
+
 @pytest_asyncio.fixture
 async def no_task_left_over() -> AsyncIterator[None]:
     """Fail a test that leaves a task behind."""
