@@ -41,7 +41,7 @@ if sys.platform == "win32":
     sys.exit("this needs a pseudo-terminal as Linux and macOS have it; on Windows, use WSL")
 sys.path.insert(0, str(ROOT))
 
-from tests.demo_upstream.browser import Browser, Page, find_chromium  # noqa: E402  (found through the line above)
+from tests.demo_upstream.browser import Browser, Page, find_chromium, launched  # noqa: E402  (found through the line above)
 from tests.launcher.ptys import Pty  # noqa: E402  (as above)
 
 PICTURE: Final = HERE / "demo.png"
@@ -94,8 +94,8 @@ async def main() -> None:
     assert this is not None
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, this.cancel)
     os.environ["TZ"] = "UTC"  # for the kit and the browser: all times in the picture agree with the server's
-    with kit() as terminal:
-        async with Browser.launch(chromium) as browser:
+    with kit() as terminal, launched(chromium) as url:
+        async with Browser.connect(url) as browser:
             page, address, output = await use(browser, terminal)
             screen = Terminal(COLUMNS, ROWS)
             pyte.ByteStream(screen).feed(output)

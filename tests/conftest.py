@@ -1,6 +1,8 @@
 """What all tests share: a gateway that stays up, a port behind it, and an eye on what is left over."""
 
 import asyncio
+import os
+import sys
 import threading
 from collections.abc import AsyncIterator, Iterator
 
@@ -11,9 +13,19 @@ import pytest_asyncio
 from tests.gateways import LOOPS, GatewayProcess, config_of
 from tests.servers import Upstream, reserved_port
 
-# How long an example takes says more about the machine than about the code.
+# Hundreds of processes start here, none of which has to compile what another one has compiled before it,
+sys.dont_write_bytecode = False
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+# or to read the system's certificate authorities, as aiohttp does wherever it is imported.
+os.environ["SSL_CERT_FILE"] = os.devnull
+
+# How long an example takes says more about the machine than about the code.  Each run draws others, so that
+# few of them come to many; whoever has changed a decoder may want more at once.
 hypothesis.settings.register_profile(
-    "untimed", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+    "untimed",
+    deadline=None,
+    max_examples=int(os.environ.get("HYPOTHESIS_EXAMPLES", "40")),
+    suppress_health_check=[hypothesis.HealthCheck.too_slow],
 )
 hypothesis.settings.load_profile("untimed")
 
@@ -23,6 +35,11 @@ def pytest_itemcollected(item: pytest.Item) -> None:
     """Watch the tasks of every test that has a loop."""
     if isinstance(item, pytest.Function) and pytest_asyncio.is_async_test(item):
         item.fixturenames.insert(0, "no_task_left_over")
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """Processes to test with: one more than there are cores, since real sockets are mostly waited for."""
+    return (os.cpu_count() or 1) + 1
 
 
 @pytest_asyncio.fixture

@@ -2,26 +2,28 @@
 
 config_of       a config.yaml
 Records         what a gateway tells, to be waited for
-GatewayProcess  `python -m gateway`, a process of its own
+GatewayProcess  what `python -m gateway` does, in a process of its own
 GatewayThread   the same in this process, where a test has to look inside
 """
 
 import asyncio
+import multiprocessing
 import os
 import re
 import signal
-import subprocess
 import sys
 import tempfile
 import threading
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import partial
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import IO, Final, Literal, Self, TypeVar
 
 import uvloop
 
+from gateway.cli import main
 from gateway.events import Event, Record, Reload, decode
 from gateway.headers import Secrets
 from gateway.limits import DEFAULT_LIMITS, OwnLimits
@@ -34,6 +36,10 @@ Loop = Literal["uvloop", "asyncio"]
 """Which event loop a gateway runs on; Windows has asyncio's own alone."""
 
 LOOPS: Final[tuple[Loop, ...]] = ("uvloop", "asyncio")
+
+_FORKS: Final = multiprocessing.get_context("forkserver")
+"""Forks processes off one that has imported a gateway already, which is most of the work of a start."""
+_FORKS.set_forkserver_preload(["__main__", "tests.gateways", "gateway.proxy.server"])
 
 R = TypeVar("R", bound=Record)
 T = TypeVar("T")
@@ -173,8 +179,34 @@ def _descriptors(pid: int) -> int:
     return len(list(Path(f"/proc/{pid}/fd").iterdir()))
 
 
+def _be_gateway(
+    arguments: list[str], loop: Loop, env: dict[str, str], daemon: bool, pipes: tuple[Connection, Connection]
+) -> None:
+    """What `gateway_command` does; the process's own."""
+    if daemon:
+        os.setsid()
+    os.environ.clear()
+    os.environ.update(env)
+    if loop == "asyncio":
+        sys.modules["uvloop"] = None  # type: ignore[assignment]  # as in `gateway_command`
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.close(nothing)
+    for descriptor, pipe in enumerate(pipes, 1):
+        os.dup2(pipe.fileno(), descriptor)
+        pipe.close()
+    sys.exit(main(arguments))
+
+
+def _pipe() -> tuple[IO[bytes], Connection]:
+    """Both ends of a pipe; the one that is written to can be given to a process."""
+    reader, writer = _FORKS.Pipe(duplex=False)
+    with reader:
+        return os.fdopen(os.dup(reader.fileno()), "rb"), writer
+
+
 class GatewayProcess:
-    """`python -m gateway` with a config of its own."""
+    """What `python -m gateway` does with a config of its own."""
 
     def __init__(
         self,
@@ -192,18 +224,18 @@ class GatewayProcess:
         self.path.write_text(config)
         self.records = Records()
         self.errors = b""
-        self._process = subprocess.Popen(
-            [*gateway_command(loop), "-f", str(self.path), "--frames", frames, *options],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            env=os.environ | (env or {}),
-            start_new_session=daemon,
-        )
-        assert self._process.stdout is not None
+        output, its_output = _pipe()
+        errors, its_errors = _pipe()
+        with its_output, its_errors:
+            arguments = ["-f", str(self.path), "--frames", frames, *options]
+            self._process = _FORKS.Process(
+                target=_be_gateway,
+                args=(arguments, loop, os.environ | (env or {}), daemon, (its_output, its_errors)),
+            )
+            self._process.start()
         self._threads = [
-            threading.Thread(target=self.records.read_from, args=[self._process.stdout], name="records"),
-            threading.Thread(target=self._read_errors, name="errors"),
+            threading.Thread(target=self.records.read_from, args=[output], name="records"),
+            threading.Thread(target=self._read_errors, args=[errors], name="errors"),
         ]
         for thread in self._threads:
             thread.start()
@@ -221,8 +253,7 @@ class GatewayProcess:
         if kind is not None:
             self.kill()
             return
-        if self._process.poll() is None:
-            self.signal(signal.SIGTERM)
+        self.signal(signal.SIGTERM)
         status = self.wait()
         errors = [each for each in self.errors.decode().splitlines() if ": warning: " not in each]
         assert (status, errors) == (0, []), self.errors.decode()
@@ -230,19 +261,21 @@ class GatewayProcess:
     @property
     def pid(self) -> int:
         """Of the process."""
+        assert self._process.pid is not None
         return self._process.pid
 
     def signal(self, number: signal.Signals) -> None:
-        """Send a signal."""
-        self._process.send_signal(number)
+        """Send a signal, if it has not ended yet."""
+        with suppress(ProcessLookupError):
+            os.kill(self.pid, number)
 
     def wait(self, patience: float = PATIENCE) -> int:
         """Wait for its end: its exit status."""
-        try:
-            status = self._process.wait(patience)
-        except subprocess.TimeoutExpired:
+        self._process.join(patience)
+        status = self._process.exitcode
+        if status is None:
             self.kill()
-            raise AssertionError("the gateway does not end") from None
+            raise AssertionError("the gateway does not end")
         self._clean_up()
         return status
 
@@ -253,7 +286,7 @@ class GatewayProcess:
     def kill(self) -> None:
         """End it the hard way."""
         self._process.kill()
-        self._process.wait()
+        self._process.join()
         self._clean_up()
 
     def rss(self) -> int:
@@ -267,9 +300,8 @@ class GatewayProcess:
         """Open file descriptors."""
         return _descriptors(self.pid)
 
-    def _read_errors(self) -> None:
-        assert self._process.stderr is not None
-        with self._process.stderr as file:
+    def _read_errors(self, file: IO[bytes]) -> None:
+        with file:
             self.errors = file.read()
 
     def _clean_up(self) -> None:

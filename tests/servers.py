@@ -31,6 +31,22 @@ def reserved_port() -> Iterator[int]:
         yield port
 
 
+_HAD: Final[set[int]] = set()
+"""The ports that clients have had."""
+
+
+def _client() -> socket.socket:
+    """A socket with a port that none before it had: it is what a gateway's records know a client by."""
+    while True:
+        sock = socket.socket()
+        sock.bind(("127.0.0.1", 0))
+        port = sock.getsockname()[1]
+        if port not in _HAD:
+            _HAD.add(port)
+            return sock
+        sock.close()
+
+
 class Peer:
     """One end of a TCP connection."""
 
@@ -46,7 +62,7 @@ class Peer:
     @classmethod
     async def connect(cls, port: int, *, receive_buffer: int | None = None) -> Self:
         """Connect to 127.0.0.1; a small `receive_buffer` makes for a slow reader."""
-        sock = socket.socket()
+        sock = _client()
         if receive_buffer is not None:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
         sock.setblocking(False)

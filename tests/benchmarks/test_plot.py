@@ -14,6 +14,17 @@ ROUNDS = [
 ]
 
 
+FOUND = {name: result(name, ROUNDS) for name in ("S1", "S4", "size", "frames")}
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of the pictures of all that was found."""
+    folder = tmp_path_factory.mktemp("pictures")
+    draw(FOUND, folder)
+    return folder
+
+
 def _texts(path: Path) -> set[str]:
     """What is written in a picture."""
     return {
@@ -21,34 +32,29 @@ def _texts(path: Path) -> set[str]:
     }
 
 
-def test_the_same_results_make_the_same_pictures(tmp_path: Path) -> None:
+def test_the_same_results_make_the_same_pictures(pictures: Path, tmp_path: Path) -> None:
     """Byte for byte, light and dark, a chart for each metric."""
-    found = {name: result(name, ROUNDS) for name in ("S1", "S4", "size")}
-    pictures = []
-    for name in ("one", "two"):
-        folder = tmp_path / name
-        folder.mkdir()
-        draw(found, folder)
-        pictures.append({path.name: path.read_bytes() for path in folder.iterdir()})
+    draw(FOUND, tmp_path)
+    first, second = (
+        {path.name: path.read_bytes() for path in folder.iterdir()} for folder in (pictures, tmp_path)
+    )
     charts = ("cpu", "rate", "p50", "p99", "p999", "growth")
-    assert set(pictures[0]) == {f"{chart}-{theme}.svg" for chart in charts for theme in ("light", "dark")}
-    assert pictures[0] == pictures[1]
-    assert pictures[0]["cpu-light.svg"] != pictures[0]["cpu-dark.svg"]
+    assert set(first) == {f"{chart}-{theme}.svg" for chart in charts for theme in ("light", "dark")}
+    assert first == second
+    assert first["cpu-light.svg"] != first["cpu-dark.svg"]
 
 
-def test_who_and_how_much_stand_in_the_picture_as_text(tmp_path: Path) -> None:
+def test_who_and_how_much_stand_in_the_picture_as_text(pictures: Path) -> None:
     """Everybody is named, with the ratio."""
-    draw({"S1": result("S1", ROUNDS)}, tmp_path)
     assert {"S1 ping-pong", "nginx", "aileron", "mitmproxy", "1.20", "50.1"} <= _texts(
-        tmp_path / "cpu-light.svg"
+        pictures / "cpu-light.svg"
     )
 
 
-def test_growth_names_everybody_at_the_end_of_the_line(tmp_path: Path) -> None:
+def test_growth_names_everybody_at_the_end_of_the_line(pictures: Path) -> None:
     """And the loads below."""
-    draw({"frames": result("frames", ROUNDS)}, tmp_path)
     assert {"nginx", "aileron", "mitmproxy", "frames in a write", "1,000"} <= _texts(
-        tmp_path / "growth-dark.svg"
+        pictures / "growth-dark.svg"
     )
 
 

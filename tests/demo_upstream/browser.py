@@ -5,7 +5,8 @@ Strategy
     hand anyway: so tests drive whatever Chromium or Chrome the machine has, and install nothing.
 
     find_chromium   the browser of this machine, or None
-    Browser         one process with a profile of its own; `page` opens a tab
+    launched        one process with a profile of its own
+    Browser         a connection to it; `page` opens a tab that has nothing in common with others
     Page            a tab: go somewhere, ask it something, wait until it is so, press keys; its console
 
 Every wait has an end, and says what it waited for.
@@ -18,12 +19,15 @@ import json
 import os
 import re
 import shutil
+import subprocess
 import sys
 import tempfile
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+import threading
+from collections.abc import AsyncIterator, Iterator
+from concurrent.futures import Future
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import IO, Any, Final
 
 import aiohttp
 
@@ -64,6 +68,48 @@ def find_chromium() -> Path | None:
     return Path(found) if found else next((Path(place) for place in _PLACES if Path(place).is_file()), None)
 
 
+@contextmanager
+def launched(executable: Path) -> Iterator[str]:
+    """A browser with an empty profile, for as long as the block lasts: the URL of its DevTools connection."""
+    profile = Path(tempfile.mkdtemp(prefix="browser-"))
+    unconfined = ("--no-sandbox",) if sys.platform == "linux" and os.geteuid() == 0 else ()
+    process = subprocess.Popen(
+        [executable, *_OPTIONS, *unconfined, f"--user-data-dir={profile}", "about:blank"],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        errors="replace",
+    )
+    assert process.stderr is not None
+    url: Future[str] = Future()
+    reader = threading.Thread(target=_read_errors, args=[process.stderr, url], name="browser: stderr")
+    reader.start()
+    try:
+        yield url.result(PATIENCE)
+    finally:
+        process.terminate()
+        try:
+            process.wait(5)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+        reader.join()
+        shutil.rmtree(profile, ignore_errors=True)
+
+
+def _read_errors(stderr: IO[str], url: Future[str]) -> None:
+    """Find the address that the browser tells when it is ready, and read on, so that it never has to wait."""
+    told = ""
+    with stderr:
+        for line in stderr:
+            told += line
+            found = re.search(r"DevTools listening on (ws://\S+)", line)
+            if found and not url.done():
+                url.set_result(found[1])
+    if not url.done():
+        url.set_exception(AssertionError(f"the browser did not start; it said:\n{told}"))
+
+
 class Browser:
     """A running browser, on whose DevTools connection all its pages speak."""
 
@@ -75,40 +121,19 @@ class Browser:
 
     @classmethod
     @asynccontextmanager
-    async def launch(cls, executable: Path) -> AsyncIterator["Browser"]:
-        """A browser with an empty profile, for as long as the block lasts."""
-        profile = Path(tempfile.mkdtemp(prefix="browser-"))
-        unconfined = ("--no-sandbox",) if sys.platform == "linux" and os.geteuid() == 0 else ()
-        process = await asyncio.create_subprocess_exec(
-            executable,
-            *_OPTIONS,
-            *unconfined,
-            f"--user-data-dir={profile}",
-            "about:blank",
-            stdout=asyncio.subprocess.DEVNULL,
-            stderr=asyncio.subprocess.PIPE,
-        )
-        assert process.stderr is not None
-        try:
-            url = await _devtools_url(process.stderr)
-            async with (
-                aiohttp.ClientSession() as session,
-                session.ws_connect(url, max_msg_size=0, heartbeat=None) as socket,
-                asyncio.TaskGroup() as tasks,
-            ):
-                browser = cls(socket)
-                reader = tasks.create_task(browser._read(), name="browser: read")
-                drain = tasks.create_task(_drain(process.stderr), name="browser: stderr")
-                try:
-                    yield browser
-                    with suppress(ConnectionError):
-                        await browser.call("Browser.close")
-                finally:
-                    reader.cancel()
-                    drain.cancel()
-        finally:
-            await _end(process)
-            shutil.rmtree(profile, ignore_errors=True)
+    async def connect(cls, url: str) -> AsyncIterator["Browser"]:
+        """The browser whose DevTools connection is at `url`, for as long as the block lasts."""
+        async with (
+            aiohttp.ClientSession() as session,
+            session.ws_connect(url, max_msg_size=0, heartbeat=None) as socket,
+            asyncio.TaskGroup() as tasks,
+        ):
+            browser = cls(socket)
+            reader = tasks.create_task(browser._read(), name="browser: read")
+            try:
+                yield browser
+            finally:
+                reader.cancel()
 
     @asynccontextmanager
     async def page(
@@ -248,31 +273,3 @@ class Page:
     async def screenshot(self) -> bytes:
         """What the tab shows, as PNG."""
         return base64.b64decode((await self.call("Page.captureScreenshot"))["data"])
-
-
-async def _devtools_url(stderr: asyncio.StreamReader) -> str:
-    """The address that the browser tells when it is ready."""
-    told = ""
-    with suppress(TimeoutError):
-        async with asyncio.timeout(PATIENCE):
-            while line := (await stderr.readline()).decode(errors="replace"):
-                told += line
-                if found := re.search(r"DevTools listening on (ws://\S+)", line):
-                    return found[1]
-    raise AssertionError(f"the browser did not start; it said:\n{told}")
-
-
-async def _drain(stderr: asyncio.StreamReader) -> None:
-    """Read on, so that the browser never waits for a reader."""
-    while await stderr.read(65536):
-        pass
-
-
-async def _end(process: asyncio.subprocess.Process) -> None:
-    """Wait for the browser's end, and see to it."""
-    try:
-        async with asyncio.timeout(5):
-            await process.wait()
-    except TimeoutError:
-        process.kill()
-        await process.wait()

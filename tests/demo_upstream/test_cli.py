@@ -82,10 +82,8 @@ def test_a_second_signal_ends_at_once() -> None:
     with DemoUpstream(addr="127.0.0.1:0") as demo, _mute_client(demo.port) as client:
         demo.process.send_signal(signal.SIGINT)
         assert client.recv(2) == b"\x88\x18"  # the Close that is not answered
-        begun = time.monotonic()
         demo.process.send_signal(signal.SIGINT)
-        assert demo.process.wait(PATIENCE) == -signal.SIGINT
-        assert time.monotonic() - begun < 0.5
+        assert demo.process.wait(PATIENCE) == -signal.SIGINT  # rather than 0, which comes of waiting
 
 
 def test_nonsense_from_peers_is_no_news() -> None:

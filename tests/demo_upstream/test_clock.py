@@ -125,7 +125,7 @@ async def test_a_client_that_does_not_read_delays_no_other() -> None:
                 await client.send_str("still there?")
                 while await client.receive_str() != "Your message arrived: still there?":
                     pass  # a tick
-                assert time.monotonic() - asked < 0.5
+                assert time.monotonic() - asked < 2
             assert not done
             assert flood.transport.get_write_buffer_size() > 0
         finally:

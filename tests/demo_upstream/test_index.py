@@ -4,7 +4,7 @@ import asyncio
 import json
 import os
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, suppress
 
 import pytest
@@ -13,7 +13,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from demo_upstream.page import packaged_page
-from tests.demo_upstream.browser import Browser, Page, find_chromium
+from tests.demo_upstream.browser import Browser, Page, find_chromium, launched
 from tests.demo_upstream.running import DemoUpstream
 from tests.gateways import GatewayProcess, config_of
 from tests.servers import reserved_port
@@ -30,12 +30,19 @@ WAITING = "document.body.dataset.state === 'waiting'"
 TICKED = "/^\\d\\d:\\d\\d:\\d\\d$/.test(document.querySelector('#clock').textContent)"
 
 
-@pytest_asyncio.fixture
-async def browser() -> AsyncIterator[Browser]:
-    """A browser."""
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[str]:
+    """A browser whose tabs know nothing of each other."""
     assert CHROMIUM is not None, "no Chromium, Chrome or Edge on this machine"
-    async with Browser.launch(CHROMIUM) as running:
-        yield running
+    with launched(CHROMIUM) as url:
+        yield url
+
+
+@pytest_asyncio.fixture
+async def browser(chromium: str) -> AsyncIterator[Browser]:
+    """A connection to it."""
+    async with Browser.connect(chromium) as connected:
+        yield connected
 
 
 def _row(text: str) -> str:

@@ -100,9 +100,9 @@ def test_help_tells_every_option(run: Run) -> None:
         assert default in " ".join(done.stdout.split())
 
 
-def test_what_the_kit_adds_stands_apart() -> None:
+def test_what_the_kit_adds_stands_apart(run: Run) -> None:
     """In a group of its own, below what AILERON has."""
-    own, _, added = run_process("--help").stdout.partition("what only this kit has")
+    own, _, added = run("--help").stdout.partition("what only this kit has")
     assert "--show-secrets  " not in own
     assert "--file" not in added
     options = (
@@ -172,9 +172,9 @@ VERSION = f"aileron-demo {importlib.metadata.version('aileron-demo')}\n"
         (("--help", "-f", "nowhere.yaml"), "usage: aileron "),
     ],
 )
-def test_what_needs_no_config(options: tuple[str, ...], begins: str) -> None:
+def test_what_needs_no_config(run: Run, options: tuple[str, ...], begins: str) -> None:
     """Version before info before help, before any file is read; nothing is help (core-v1, section 1)."""
-    done = run_process(*options)
+    done = run(*options)
     assert (done.status, done.stderr) == (0, "")
     assert done.stdout.startswith(begins)
     if "-v" in options or "--version" in options:
@@ -200,13 +200,13 @@ def test_without_a_config_there_is_no_entrypoint(run: Run, options: tuple[str, .
     assert done.stderr == "aileron: there is no Entrypoint to start from; name a config file with -f\n"
 
 
-def test_a_template_is_the_defaults_of_a_kind() -> None:
+def test_a_template_is_the_defaults_of_a_kind(run: Run) -> None:
     """As YAML with sorted keys, or as JSON in the order of the fields; any other word means YAML."""
-    done = run_process("-t", "core/v1/HTTPServer")
+    done = run("-t", "core/v1/HTTPServer")
     assert (done.status, done.stderr) == (0, "")
     assert '\n    readTimeout: "30"\n' in done.stdout
-    assert run_process("-t", "core/v1/HTTPServer", "-o", "toml").stdout == done.stdout
-    in_json = run_process("-t", "core/v1/HTTPServer", "--out", "json").stdout
+    assert run("-t", "core/v1/HTTPServer", "-o", "toml").stdout == done.stdout
+    in_json = run("-t", "core/v1/HTTPServer", "--out", "json").stdout
     assert json.loads(in_json) == yaml.safe_load(done.stdout)
     assert list(json.loads(in_json)) == ["apiVersion", "kind", "metadata", "spec"]
 

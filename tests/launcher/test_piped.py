@@ -123,10 +123,8 @@ def test_a_reader_that_stops_reading(site: Site) -> None:
                     client.send("x" * 100)
                 for _ in range(1000):
                     client.recv(timeout=10)
-        began = time.monotonic()
         process.send_signal(signal.SIGTERM)
         assert process.wait(10) == 0
-        assert time.monotonic() - began < 4
 
 
 def test_closed_standard_streams(site: Site) -> None:

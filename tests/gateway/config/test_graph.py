@@ -498,12 +498,15 @@ def test_loading_files(tmp_path: Path) -> None:
         load([tmp_path / "absent.yaml"], {})
 
 
-@pytest.mark.parametrize("length", range(len(GOOD)))
-def test_every_truncation_loads_or_tells(length: int) -> None:
+def test_every_truncation_loads_or_tells() -> None:
     """A file that is cut off anywhere is sound, or wrong in words for people."""
-    for problem in told(GOOD[:length]):
-        assert problem.startswith("config.yaml:")
-        assert "broken YAML" not in problem
+    wrong = {
+        (length, problem)
+        for length in range(len(GOOD))
+        for problem in told(GOOD[:length])
+        if not problem.startswith("config.yaml:") or "broken YAML" in problem
+    }
+    assert not wrong
 
 
 WORDS = st.sampled_from(

@@ -1,9 +1,10 @@
 """Many tunnels whose ends do as they please, and a stop in the midst of it."""
 
 import asyncio
+import gc
 import random
 import ssl
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -54,6 +55,13 @@ async def keep_coming(
     while True:
         group.create_task(client())
         await asyncio.sleep(0.01)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _forgotten() -> Iterator[None]:
+    """Collect what asyncio has forgotten here, where it is ignored, rather than in whichever test is next."""
+    yield
+    gc.collect()
 
 
 # asyncio's TLS server, which is the test's own, forgets transports whose handshake the other side breaks off.

@@ -102,7 +102,7 @@ async def test_compression_is_between_the_ends(
     )
     async with (
         serve(echo, "127.0.0.1", upstream_port),
-        connect(url(gateway), compression=None, extensions=[factory]) as client,
+        connect(f"{url(gateway)}&takeover={takeover}", compression=None, extensions=[factory]) as client,
     ):
         for _ in range(3):
             message = "the same words, over and over " * 100
@@ -112,7 +112,7 @@ async def test_compression_is_between_the_ends(
         agreed = client.response.headers["Sec-WebSocket-Extensions"]
         assert agreed.startswith("permessage-deflate")
         assert ("client_no_context_takeover" in agreed) == (not takeover)
-        opened = await gateway.records.wait_for(Open, client=_name(client.local_address))
+        opened = await gateway.records.wait_for(Open, path=f"/echo?room=1&takeover={takeover}")
         assert opened.extensions == agreed
 
 
@@ -123,12 +123,11 @@ async def test_the_subprotocol_is_the_upstreams_choice(gateway: GatewayProcess, 
     )
     async with (
         serve(echo, "127.0.0.1", upstream_port, subprotocols=spoken),
-        connect(url(gateway), subprotocols=offered) as client,
+        connect(f"{url(gateway)}&subprotocol", subprotocols=offered) as client,
     ):
         assert client.subprotocol == "superchat"
-        opened = await gateway.records.wait_for(Open, client=_name(client.local_address))
+        opened = await gateway.records.wait_for(Open, path="/echo?room=1&subprotocol")
         assert opened.subprotocol == "superchat"
-        assert opened.path == "/echo?room=1"
 
 
 @pytest.mark.usefixtures("echo_server")
@@ -270,10 +269,6 @@ def _stream(dice: random.Random) -> bytes:
         if dice.random() < 0.05:
             pieces.append(dice.randbytes(dice.randrange(2_000)))
     return b"".join(pieces)
-
-
-def _name(address: tuple[str, int]) -> str:
-    return f"{address[0]}:{address[1]}"
 
 
 @asynccontextmanager

@@ -116,7 +116,7 @@ async def _successor(gateway: GatewayProcess, known: set[int]) -> int | None:
 
     async def there() -> bool:
         new[:] = [each for each in workers_of(gateway.pid) if each not in known]
-        return bool(new) or gateway._process.poll() is not None
+        return bool(new) or gateway._process.exitcode is not None
 
     await until(there)
     return new[0] if new else None

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.cli import main
+from gateway.cli import _worker_command, main, parser
 from gateway.events import Listening, Request
 from tests.gateway.proxy.reloading import Serving, config_for, get_new, named
 from tests.gateway.test_cli import run_process, written
@@ -17,7 +17,7 @@ from tests.servers import PATIENCE, Peer, Upstream
 
 
 async def test_each_worker_gets_connections(upstream: Upstream) -> None:
-    """There are as many processes as were asked for, each in a group of its own, and all of them serve."""
+    """There are as many processes as were asked for, each in a group of its own; all serve, one tells it."""
     with start(upstream, workers=3) as gateway:
         workers = workers_of(gateway.pid)
         assert len(workers) == 3
@@ -25,22 +25,23 @@ async def test_each_worker_gets_connections(upstream: Upstream) -> None:
         for client, server in await open_over_all(gateway, upstream):
             client.close()
             server.close()
+    # By the first line, though each worker listens.
+    assert len(gateway.records.all(Listening)) == 1
 
 
 @pytest.mark.parametrize(("rate", "share"), [("3", "2"), ("4", "2"), ("1", "1"), ("0", "0")])
-def test_each_worker_gets_its_share_of_the_frame_rate(upstream: Upstream, rate: str, share: str) -> None:
-    """Rounded up, so that nobody has none; no limit is none for anybody; other options stay as they are."""
-    with start(upstream, "--frame-rate", rate, "--preview", "7", "--show-secrets") as gateway:
+def test_the_frame_rate_is_shared_out(rate: str, share: str) -> None:
+    """Rounded up, so that nobody has none; no limit is none for anybody."""
+    options = parser().parse_args(["--workers", "2", "--frame-rate", rate])
+    assert _worker_command(options, "json", 7)[-2:] == ["--frame-rate", share]
+
+
+def test_each_worker_gets_its_options(upstream: Upstream) -> None:
+    """Its share of the frame rate; the others stay as they are."""
+    with start(upstream, "--frame-rate", "3", "--preview", "7", "--show-secrets") as gateway:
         for each in workers_of(gateway.pid):
             command = Path(f"/proc/{each}/cmdline").read_text().rstrip("\0").split("\0")
-            assert command[-5:] == ["--preview", "7", "--frame-rate", share, "--show-secrets"]
-
-
-def test_listening_is_told_once(upstream: Upstream) -> None:
-    """By the first line, though each worker listens."""
-    with start(upstream, workers=3) as gateway:
-        pass
-    assert len(gateway.records.all(Listening)) == 1
+            assert command[-5:] == ["--preview", "7", "--frame-rate", "2", "--show-secrets"]
 
 
 def test_one_worker_is_one_process(upstream: Upstream) -> None:
@@ -50,11 +51,12 @@ def test_one_worker_is_one_process(upstream: Upstream) -> None:
 
 
 @pytest.mark.parametrize("value", ["0", "-1", "two", "1.5", "257"])
-def test_numbers_that_mean_nothing(value: str) -> None:
+def test_numbers_that_mean_nothing(value: str, capfd: pytest.CaptureFixture[str]) -> None:
     """Are wrong usage, and the message says what would be right."""
-    done = run_process("-f", "config.yaml", f"--workers={value}")
-    assert done.status == 2
-    assert f"--workers: '{value}' is not a whole number from 1 to 256" in done.stderr
+    with pytest.raises(SystemExit) as ended:
+        main(["-f", "config.yaml", f"--workers={value}"])
+    assert ended.value.code == 2
+    assert f"--workers: '{value}' is not a whole number from 1 to 256" in capfd.readouterr().err
 
 
 def test_a_system_that_cannot(
@@ -141,21 +143,21 @@ async def test_a_unix_socket(tmp_path: Path) -> None:
     assert not path.exists()
 
 
-@pytest.mark.parametrize("first", [0, 1, 2])
-async def test_a_connection_limit_holds_for_all(upstream: Upstream, first: int) -> None:
-    """Three in all, with two workers: the fourth waits until one of them goes, in whichever worker."""
+async def test_a_connection_limit_holds_for_all(upstream: Upstream) -> None:
+    """Three in all, with two workers: the next one waits until one of them goes, in whichever worker."""
     config = config_for(
         Serving(url=f"http://127.0.0.1:{upstream.port}", http="{listenConfig: {connectionLimit: 3}}")
     )
     with GatewayProcess(config, "--workers", "2", daemon=True) as gateway:
-        clients = [await Peer.connect(gateway.port) for _ in range(4)]
+        clients = [await Peer.connect(gateway.port) for _ in range(6)]
         for client in clients:
             await client.send(b"GET / HTTP/1.1\r\nHost: gateway.example\r\n\r\n")
         for _ in range(3):
             await upstream.accept()
-        with pytest.raises(TimeoutError):
-            await upstream.accept(patience=0.3)
-        clients[first].close()
-        await upstream.accept()
+        for served in clients[:3]:
+            with pytest.raises(TimeoutError):
+                await upstream.accept(patience=0.3)
+            served.close()
+            await upstream.accept()
         for client in clients:
             client.close()
