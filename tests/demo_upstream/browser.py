@@ -121,6 +121,14 @@ class Browser:
 
     @classmethod
     @asynccontextmanager
+    async def launch(cls, executable: Path) -> AsyncIterator["Browser"]:
+        """A browser of one's own, for as long as the block lasts."""
+        with launched(executable) as url:
+            async with cls.connect(url) as browser:
+                yield browser
+
+    @classmethod
+    @asynccontextmanager
     async def connect(cls, url: str) -> AsyncIterator["Browser"]:
         """The browser whose DevTools connection is at `url`, for as long as the block lasts."""
         async with (
