@@ -34,8 +34,11 @@ async def flood(server: Peer) -> None:
 
 async def flooded(gateway: GatewayProcess, upstream: Upstream, number: int) -> int:
     """Bytes that the gateway has in use while so many clients read nothing of all that is sent to them."""
-    clients = [await Peer.connect(gateway.port, receive_buffer=4096) for _ in range(number)]
-    servers = [await opened(client, upstream) for client in clients]
+    clients: list[Peer] = []
+    servers: list[Peer] = []
+    for _ in range(number):
+        clients.append(await Peer.connect(gateway.port, receive_buffer=4096))
+        servers.append(await opened(clients[-1], upstream))
     await asyncio.gather(*map(flood, servers))
     held = Held.by(gateway.pid).memory
     with await Peer.connect(gateway.port) as other:  # everybody else is served as ever
