@@ -19,11 +19,11 @@ LIMIT: Final = 256 * 1024
 class Output:
     """Writes to a file descriptor, in order.
 
-    Any thread may call any method.  When writing fails (the reader is gone), `on_broken` is called once, from
-    the writing thread, and everything after is dropped.
+    Any thread may call any method.  When writing fails (the reader is gone, the disk is full), `on_broken` is
+    called once, from the writing thread, with the error, and everything after is dropped.
     """
 
-    def __init__(self, descriptor: int, on_broken: Callable[[], None]) -> None:
+    def __init__(self, descriptor: int, on_broken: Callable[[OSError], None]) -> None:
         self._descriptor = descriptor
         self._on_broken = on_broken
         self._changed = threading.Condition()
@@ -71,8 +71,8 @@ class Output:
                 data = self._waiting.popleft()
             try:
                 self._write(data)
-            except OSError:
-                self._break()
+            except OSError as error:
+                self._break(error)
                 return
             with self._changed:
                 self._size -= len(data)
@@ -87,10 +87,10 @@ class Output:
                 # Another program that shares this terminal or pipe has made it non-blocking.
                 select.select([], [self._descriptor], [])
 
-    def _break(self) -> None:
+    def _break(self, error: OSError) -> None:
         with self._changed:
             self._broken = True
             self._waiting.clear()
             self._size = 0
             self._changed.notify_all()
-        self._on_broken()
+        self._on_broken(error)

@@ -172,6 +172,8 @@ class Supervisor:
                 self._press(key)
             case Signalled(name):
                 self._obey(name)
+            case Gone(str(problem)):
+                self._fail(f"standard output takes no more: {problem}")
             case Gone():
                 self._stopping = True
             case Opened(url, status) if status:

@@ -32,6 +32,9 @@ class Pressed:
 class Gone:
     """The terminal, or whoever read our output, has gone away."""
 
+    problem: str | None = None
+    """Why nothing can be written any more, where that is not somebody's own wish."""
+
 
 Put = Callable[[Pressed | Gone], None]
 

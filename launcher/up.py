@@ -1,5 +1,6 @@
 """`aileron-demo up`: the parts put together, and the exit status."""
 
+import errno
 import os
 import queue
 import sys
@@ -36,8 +37,8 @@ def run(options: Options, version: str) -> int:
         return 2
     _open_standard_streams()
     inbox: queue.SimpleQueue[Message] = queue.SimpleQueue()
-    out = Output(STDOUT, on_broken=lambda: inbox.put(Gone()))
-    words = Output(STDERR, on_broken=lambda: None)
+    out = Output(STDOUT, on_broken=lambda error: inbox.put(Gone(_problem(error))))
+    words = Output(STDERR, on_broken=lambda _: None)
     live = not (options.json or options.plain) and _is_terminal()
     keyboard = Keyboard(inbox.put) if live and Keyboard.available() else None
     printer: Printer
@@ -67,6 +68,11 @@ def _open_standard_streams() -> None:
     while (descriptor := os.open(os.devnull, os.O_RDWR)) <= STDERR:
         pass
     os.close(descriptor)
+
+
+def _problem(error: OSError) -> str | None:
+    """Say why standard output takes nothing; None where its reader, or the terminal, has gone."""
+    return None if error.errno in {errno.EPIPE, errno.EIO} else (error.strerror or str(error)).lower()
 
 
 def _is_terminal() -> bool:

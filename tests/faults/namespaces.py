@@ -10,6 +10,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -24,6 +25,9 @@ from tests.servers import Peer
 _NEW_NETWORK: Final = 0x40000000
 """CLONE_NEWNET."""
 
+_NEW_MOUNTS: Final = 0x00020000 | 0x00000200
+"""CLONE_NEWNS, and CLONE_FS, without which a thread may not have its own."""
+
 HERE: Final = "10.77.0.1"
 THERE: Final = "10.77.0.2"
 """The addresses of the two ends of a cable."""
@@ -31,9 +35,9 @@ THERE: Final = "10.77.0.2"
 T = TypeVar("T")
 
 
-def _unshare() -> None:
+def _unshare(what: int) -> None:
     libc = ctypes.CDLL(None, use_errno=True)
-    if libc.unshare(_NEW_NETWORK):
+    if libc.unshare(what):
         raise OSError(ctypes.get_errno(), "unshare")
 
 
@@ -48,7 +52,7 @@ def _missing() -> str | None:
 
     def attempt() -> None:
         try:
-            _unshare()
+            _unshare(_NEW_NETWORK)
         except OSError as error:
             refused.append(error)
 
@@ -81,7 +85,7 @@ class Network:
 
     @staticmethod
     def _enter() -> int:
-        _unshare()
+        _unshare(_NEW_NETWORK)
         _ip("link", "set", "lo", "up")
         return threading.get_native_id()
 
@@ -96,6 +100,13 @@ class Network:
     def without_ipv6(self) -> None:
         """Take IPv6 away."""
         self.run(lambda: Path("/proc/sys/net/ipv6/conf/all/disable_ipv6").write_text("1"))
+
+    def ask_at(self, server: str) -> None:
+        """Look names up at `server`, which is given half a minute; for what is started here from now on.
+
+        The file that says so is another one for this thread alone.
+        """
+        self.run(lambda: _bind_over("/etc/resolv.conf", f"nameserver {server}\noptions timeout:30\n"))
 
     def connect_to(self, other: "Network") -> None:
         """Lay a cable: this network is `HERE`, the other one `THERE`."""
@@ -117,6 +128,17 @@ class Network:
         sock.setblocking(False)
         await asyncio.get_running_loop().sock_connect(sock, (host, port))
         return Peer(sock)
+
+
+def _bind_over(path: str, text: str) -> None:
+    """Let `path` be a file with this text, for the calling thread and what it starts."""
+    _unshare(_NEW_MOUNTS)
+    subprocess.run(["mount", "--make-rprivate", "/"], check=True)
+    with tempfile.NamedTemporaryFile("w", suffix=".conf") as file:
+        file.write(text)
+        file.flush()
+        Path(file.name).chmod(0o644)
+        subprocess.run(["mount", "--bind", file.name, path], check=True)
 
 
 def _hardware(interface: str) -> str:

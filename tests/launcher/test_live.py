@@ -112,7 +112,7 @@ class Desk:
 def words() -> Iterator[Output]:
     """An stderr that nobody reads."""
     descriptor = os.open(os.devnull, os.O_WRONLY)
-    output = Output(descriptor, lambda: None)
+    output = Output(descriptor, lambda _: None)
     yield output
     output.close(5)
     os.close(descriptor)

@@ -33,7 +33,7 @@ def read_all(end: int, size: int) -> bytes:
 def test_everything_arrives_in_order(pipe: tuple[int, int]) -> None:
     """Bytes come out as they were handed over, more than a pipe holds."""
     reading, writing = pipe
-    output = Output(writing, on_broken=lambda: None)
+    output = Output(writing, on_broken=lambda _: None)
     pieces = [bytes([number % 256]) * 1000 for number in range(300)]
     for piece in pieces:
         output.write(piece)
@@ -45,7 +45,7 @@ def test_everything_arrives_in_order(pipe: tuple[int, int]) -> None:
 def test_a_reader_that_does_not_read_is_not_waited_for(pipe: tuple[int, int]) -> None:
     """Handing over returns at once; the output says that it is full, and flushing gives up in time."""
     reading, writing = pipe
-    output = Output(writing, on_broken=lambda: None)
+    output = Output(writing, on_broken=lambda _: None)
     began = time.monotonic()
     while not output.full:
         output.write(b"x" * 65536)
@@ -60,7 +60,7 @@ def test_a_reader_that_is_gone_is_told_once(pipe: tuple[int, int]) -> None:
     """The loss is told once, and what comes after is dropped without a word."""
     reading, writing = pipe
     told = threading.Semaphore(0)
-    output = Output(writing, on_broken=told.release)
+    output = Output(writing, on_broken=lambda _: told.release())
     os.close(reading)
     output.write(b"lost")
     assert told.acquire(timeout=5)
@@ -75,7 +75,7 @@ def test_a_pipe_that_does_not_block_is_waited_for(pipe: tuple[int, int]) -> None
     """Another program may have made our stdout non-blocking; nothing is lost by it."""
     reading, writing = pipe
     os.set_blocking(writing, False)
-    output = Output(writing, on_broken=lambda: pytest.fail("it is not broken"))
+    output = Output(writing, on_broken=lambda _: pytest.fail("it is not broken"))
     output.write(b"x" * 1_000_000)
     assert read_all(reading, 1_000_000) == b"x" * 1_000_000
     output.close(5)

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import threading
 import time
+from pathlib import Path
 from typing import Any
 
 from websockets.exceptions import WebSocketException
@@ -107,6 +108,16 @@ def test_a_reader_that_goes_away(site: Site) -> None:
             client.recv(timeout=10)
         assert process.wait(10) == 0
         wait_until_gone(list(children.values()), 0.5)
+
+
+def test_a_full_disk(site: Site) -> None:
+    """Records that find no room are the end of all, with the reason and status 1."""
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(
+            site.up("--json"), cwd=site.folder, env=site.env, stdout=full, stderr=subprocess.PIPE, check=False
+        )
+    assert done.returncode == 1
+    assert done.stderr.decode().endswith("✗ Standard output takes no more: no space left on device\n")
 
 
 def test_a_reader_that_stops_reading(site: Site) -> None:

@@ -45,7 +45,7 @@ class Streams:
 def streams() -> Iterator[Streams]:
     """Two pipes."""
     (out, out_end), (words, words_end) = os.pipe(), os.pipe()
-    made = Streams(Output(out_end, lambda: None), Output(words_end, lambda: None), out, words)
+    made = Streams(Output(out_end, lambda _: None), Output(words_end, lambda _: None), out, words)
     yield made
     made.out.close(5)
     made.words.close(5)

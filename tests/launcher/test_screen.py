@@ -23,7 +23,7 @@ class Emulator:
 
     def __init__(self, columns: int = 40, lines: int = 10, *, no_color: bool = False) -> None:
         self._reading, self._writing = os.pipe()
-        self._output = Output(self._writing, on_broken=lambda: None)
+        self._output = Output(self._writing, on_broken=lambda _: None)
         console = Console(force_terminal=True, color_system="256", no_color=no_color, file=io.StringIO())
         self.screen = Screen(self._output, console)
         self.terminal = pyte.HistoryScreen(columns, lines, history=1000)
