@@ -4,7 +4,7 @@ Strategy
     A WebSocket goes upstream over a connection that belongs to the tunnel alone.  A host name is
     looked up once and remembered for a while, because a look-up takes a thread; all its addresses
     are tried, the next one shortly after the last (RFC 8305).  The one that answered is dialled alone the
-    next time, which costs a fraction; where it does not answer at once, all are tried again.
+    next time, which costs a fraction; where it does not answer at once and has others, all are tried again.
 
 Rules
     * What fails is told as an `UpstreamError`, in words, with the status that the client is answered.
@@ -144,13 +144,17 @@ class Dialer:
         loop = asyncio.get_running_loop()
         known = self._known.get((upstream.host, upstream.port))
         if known and known.nearest and known.until > loop.time() and upstream.scheme == "http":
+            others = len(known.addresses) > 1
             try:
-                async with asyncio.timeout(_NEXT_ADDRESS):
+                # With no other address, to begin anew would only add to whatever makes it slow.
+                async with asyncio.timeout(_NEXT_ADDRESS if others else self._within):
                     # A number, not a name: nothing is looked up, and the loop needs no socket of ours.
                     transport, leg = await loop.create_connection(self._leg, known.nearest, upstream.port)
                 probe(transport.get_extra_info("socket"), KeepAliveConfig())
-            except OSError:
+            except OSError as error:
                 known.nearest = None
+                if isinstance(error, TimeoutError) and not others:
+                    raise
             else:
                 return transport, leg
         known = await self._look_up(upstream.host, upstream.port)

@@ -203,6 +203,23 @@ async def test_every_address_of_a_name_is_tried(monkeypatch: pytest.MonkeyPatch)
         monkeypatch.undo()
 
 
+@pytest.mark.parametrize("loop", LOOPS)
+async def test_the_only_address_is_dialled_once(
+    upstream: Upstream, monkeypatch: pytest.MonkeyPatch, loop: Loop
+) -> None:
+    """However long it takes: a gateway that is busy would only make itself busier by a second connection."""
+    with GatewayThread(config_of(f"http://127.0.0.1:{upstream.port}"), loop=loop) as gateway:
+        for _ in range(3):
+            with await Peer.connect(gateway.port) as client:
+                await client.send(HANDSHAKE)
+                server = await upstream.accept()
+                assert (await server.read_head()).startswith(b"GET /ws ")
+                await server.send(SWITCHING)
+                await client.read_head()
+            monkeypatch.setattr(dial, "_NEXT_ADDRESS", 0.0)  # from now on, it is always too slow
+        assert upstream.nobody()
+
+
 def test_what_uses_up_the_files() -> None:
     """A gateway out of files says so, and where to look."""
     error = dial.failure(OSError(errno.EMFILE, "Too many open files"), LIMIT)
