@@ -78,6 +78,8 @@ def _goodbyes() -> Iterator[Case]:
             ("c", "behind a Close frame", (Turn((hello,), 1), Turn((closing(1000),), 1))),
             ("b", "behind an error", (Turn((bad,), 1),)),
         ):
+            if goodbye == "reset" and letter == "c":
+                continue  # the peer's FIN may come first
             yield Case(name=f"8.{number}{letter}", what=f"{what} {where}", turns=turns, goodbye=goodbye)
     yield Case(name="8.3", what="silence behind Close", turns=(Turn((closing(1000),), 1),), goodbye="silence")
     yield Case(name="8.4", what="silence behind an error", turns=(Turn((bad,), 1),), goodbye="silence")
