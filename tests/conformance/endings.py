@@ -48,7 +48,7 @@ class Scene:
     act: Act
 
 
-async def play(scene: Scene, side: Side, port: int, upstream: Upstream) -> Ended:
+async def play(scene: Scene, side: Side, upstream: Upstream, port: int) -> Ended:
     """Play a scene with `side` as the one who ends; `port` is the upstream's, or a gateway's before it."""
     client, server = await open_tunnel(port, upstream)
     with client, server:

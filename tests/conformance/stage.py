@@ -31,6 +31,11 @@ class Outcome:
     told: Told | None
     """None where the peer was never asked to talk."""
 
+    @property
+    def seconds(self) -> float:
+        """From the last that the player sent until the end of the connection."""
+        return self.played.seconds
+
     def __str__(self) -> str:
         return f"{self.played} | {self.told}"
 
@@ -63,6 +68,8 @@ def suits(kind: Kind, name: str, case: Case, delivery: Delivery) -> bool:
 
 
 async def _at_server(reports: Reports, case: Case, delivery: Delivery, port: int) -> Outcome:
+    while not reports.empty():
+        reports.get_nowait()  # of a run that was given up
     with await Peer.connect(port) as peer:
         played = await Player(peer, case, delivery, client=True).run()
     told = await asyncio.wait_for(reports.get(), PATIENCE) if played.opened else None

@@ -5,6 +5,7 @@ from dataclasses import replace
 from statistics import median
 from typing import Final
 
+from tests.conformance.endings import Ended
 from tests.conformance.stage import Outcome
 
 SLOW: Final = 50.0
@@ -17,9 +18,11 @@ Bytes that come later make a RST of their FIN, so that it is a matter of time wh
 """
 
 
-def differences(direct: Outcome, through: Outcome, peer: str) -> list[str]:
+def differences(direct: Outcome | Ended, through: Outcome | Ended, peer: str) -> list[str]:
     """What differs, in words; nothing where both runs have ended alike."""
-    found = []
+    found: list[str] = []
+    if isinstance(direct, Ended) or isinstance(through, Ended):
+        return found if direct == through else [f"{direct}; through the gateway: {through}"]
     one, other = direct.played, through.played
     if peer in HASTY and all(any(seen.opcode == 8 for seen in each.frames) for each in (one, other)):
         one, other = (
