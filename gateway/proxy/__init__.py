@@ -12,6 +12,7 @@ shared      what all listeners share
 exchange    plain HTTP with an upstream
 dial        connections of our own to an upstream, and the opening handshake over them
 names       names of upstreams to addresses
+endings     resets, and what is to be delivered before them
 tunnel      the byte tunnel after a 101
 responses   what goes back to the client; the one place where an error becomes a response
 log         records on their way to standard output

@@ -22,7 +22,7 @@ from multidict import CIMultiDict
 from gateway.errors import Answer
 from gateway.headers import Field, Fields, end_to_end, members, unsendable, values
 from gateway.proxy.dial import UpstreamError
-from gateway.proxy.tunnel import reset
+from gateway.proxy.endings import reset
 
 ALT_SVC: Final = "alt_svc"
 """Where a request keeps the Alt-Svc that its response has to carry (core-v1 section 4.1)."""

@@ -11,7 +11,7 @@ Rules
     * A full write buffer on one leg pauses the reads of the other.
     * The end of one direction (FIN) is passed on as such, and the other direction lives on; where a leg
       speaks TLS, which has no half-close here, it ends the tunnel once what was read is delivered.
-    * A reset on one leg resets the other.
+    * A reset on one leg resets the other, behind all that came ahead of it.
     * A stop puts one Close 1001 into each direction that has none, at a boundary; behind it nothing
       follows.  A direction that cannot reach a boundary in time ends by FIN.
     * Nothing here looks at the time that passes without bytes: `sweep` does, from outside.
@@ -19,9 +19,6 @@ Rules
 
 import asyncio
 import os
-import socket
-import struct
-import sys
 import time
 from collections.abc import Callable, Generator
 from contextlib import suppress
@@ -29,6 +26,7 @@ from typing import Final
 
 from gateway.events import Close, How, Party, Side, SideTotals
 from gateway.proxy.dial import OpeningLeg
+from gateway.proxy.endings import reset, unread, unsent
 from gateway.proxy.log import EventLog, Tap
 from gateway.websocket.frames import LONG, Decoder, close_frame
 from gateway.websocket.handshake import Extensions
@@ -39,8 +37,14 @@ GOING_AWAY: Final = 1001
 _LAST_WORDS: Final = 0.25
 """Seconds to deliver what a stop's deadline finds in the buffers."""
 
-_RESET_ON_CLOSE: Final = struct.pack("hh" if sys.platform == "win32" else "ii", 1, 0)
-"""SO_LINGER with no time to linger: closing sends RST."""
+_DELIVERY: Final = 0.01
+"""Seconds until the first look at what still waits to be delivered ahead of a reset."""
+
+_RARELY: Final = 1.0
+"""Seconds between two such looks, in the end."""
+
+_STALLED: Final = 30.0
+"""Seconds for which a reset waits for a peer that takes nothing more."""
 
 
 # Both begin with the same short cut, which is not worth a call: most chunks are one whole message.
@@ -99,15 +103,6 @@ def _forward_watched(write: Callable[[bytes], object], tap: Tap) -> Generator[No
         data = b""  # as above
 
 
-def reset(transport: asyncio.Transport) -> None:
-    """Close a connection with a RST, where the system lets us."""
-    sock = transport.get_extra_info("socket")
-    if sock is not None:
-        with suppress(OSError):  # the connection has gone already, or the system has no such option
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
-    transport.abort()
-
-
 class Leg(asyncio.Protocol):
     """One connection of a tunnel, as its transport sees it."""
 
@@ -133,6 +128,10 @@ class Leg(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """End the tunnel, as abruptly as this leg has ended."""
+        if exc is not None and not self.lost:
+            # A write may have found first that the peer has gone.
+            for data in unread(self.transport):
+                self.data_received(data)
         self.tunnel.on_lost(self, exc)
 
     def pause_writing(self) -> None:
@@ -151,9 +150,9 @@ class Leg(asyncio.Protocol):
                 self.transport.close()
 
     def reset(self) -> None:
-        """Close with a RST, where the system lets us."""
+        """Close with a RST behind all that is to be delivered; give up on a peer that takes nothing more."""
         if not self.lost:
-            reset(self.transport)
+            self._reset_once_delivered(unsent(self.transport), asyncio.get_running_loop().time())
 
     def end(self) -> None:
         """Pass on that nothing more will be written here."""
@@ -164,6 +163,21 @@ class Leg(asyncio.Protocol):
                 self.transport.write_eof()
         else:
             self.close()
+
+    def _reset_once_delivered(self, waited: int, since: float, pause: float = _DELIVERY) -> None:
+        """Reset if nothing waits to be delivered; what does was `waited` bytes at `since`."""
+        if self.lost:
+            return
+        loop = asyncio.get_running_loop()
+        waiting = unsent(self.transport)
+        if waiting < waited:
+            since = loop.time()
+        if waiting and loop.time() - since < _STALLED:
+            # A thousand slow readers would keep the loop busy with looks, were these not to get rarer.
+            longer = min(2 * pause, _RARELY)
+            loop.call_later(pause, self._reset_once_delivered, waiting, since, longer)
+        else:
+            reset(self.transport)
 
 
 class Direction:
@@ -225,6 +239,8 @@ class Direction:
         """The sink has gone: forward nothing more, but count what still comes."""
         if not self.source.lost:
             self._receive(self._drain)
+            if not self.source.ended:
+                self.source.transport.resume_reading()
 
     def cut(self) -> None:
         """No boundary will come, or not in time: end this direction by FIN."""
@@ -420,6 +436,10 @@ class Tunnel:
             # Its peer may still be answering the Close; what can no longer reach a boundary ends here.
             self.out_of(leg).cut()
             self.settle()
+        elif isinstance(exc, BrokenPipeError):
+            # It had sent its FIN, which may not have been read yet, and then refused what was sent to it.
+            other.end()
+            asyncio.get_running_loop().call_later(_DELIVERY, other.reset)
         elif exc is not None:
             other.reset()
         else:

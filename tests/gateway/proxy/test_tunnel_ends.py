@@ -1,7 +1,12 @@
 """How tunnels end: half-closes, resets and close handshakes pass at once; nothing stays behind."""
 
 import asyncio
+import signal
+import struct
+import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 from websockets.asyncio.client import connect
@@ -9,7 +14,7 @@ from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 
 from gateway.events import Close, Open
-from tests.gateway.proxy.raw import frame, from_client, open_tunnel
+from tests.gateway.proxy.raw import close, frame, from_client, open_tunnel
 from tests.gateways import GatewayProcess
 from tests.servers import Peer, Upstream
 
@@ -21,6 +26,35 @@ async def closed(gateway: GatewayProcess, client: Peer) -> Close:
     """The `close` record of `client`'s tunnel."""
     opened = await gateway.records.wait_for(Open, client=client.name)
     return await gateway.records.wait_for(Close, conn=opened.conn)
+
+
+on_linux = pytest.mark.skipif(sys.platform != "linux", reason="a reset drops what was to be read elsewhere")
+
+
+@contextmanager
+def asleep(gateway: GatewayProcess) -> Iterator[None]:
+    """Let the gateway sleep, and find all that has happened at once when it wakes."""
+    gateway.signal(signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        gateway.signal(signal.SIGCONT)
+
+
+async def send_until_refused(peer: Peer) -> None:
+    """Send small frames.  Raises what the system says once it knows that nobody takes them."""
+    for _ in range(500):
+        await peer.send(frame(b"anybody?"))
+        await asyncio.sleep(0.01)
+
+
+def outstanding(peer: Peer) -> int:
+    """How many bytes `peer` has sent that nobody has acknowledged."""
+    import fcntl  # noqa: PLC0415 - not on Windows
+    import termios  # noqa: PLC0415 - as above
+
+    found: bytes = fcntl.ioctl(peer.sock, termios.TIOCOUTQ, bytes(4))
+    return int(struct.unpack("i", found)[0])
 
 
 async def test_the_client_ends_first(gateway_on: GatewayProcess, upstream: Upstream) -> None:
@@ -142,3 +176,74 @@ async def test_a_client_that_leaves_without_a_word(gateway_on: GatewayProcess, u
         assert await server.read_to_end() == b""
         server.close()
         assert (await closed(gateway_on, client)).by == "client"
+
+
+@on_linux
+@pytest.mark.parametrize("who", ["client", "upstream"])
+async def test_the_last_words_before_a_reset(
+    gateway_on: GatewayProcess, upstream: Upstream, who: str
+) -> None:
+    """What comes in one breath with a RST is delivered, and the RST is no FIN on the other side."""
+    client, server = await open_tunnel(gateway_on.port, upstream)
+    resets, feels = (client, server) if who == "client" else (server, client)
+    with client, server:
+        with asleep(gateway_on):
+            await resets.send(close(1002))
+            resets.reset()
+        assert await feels.read(4) == close(1002)
+        assert await feels.was_reset()
+        assert (await closed(gateway_on, client)).how == "close"
+
+
+@on_linux
+@pytest.mark.parametrize("who", ["client", "upstream"])
+async def test_the_last_words_of_one_that_is_written_to(
+    gateway_on: GatewayProcess, upstream: Upstream, who: str
+) -> None:
+    """Where a write finds first that a side has reset the connection, its last words are delivered still."""
+    client, server = await open_tunnel(gateway_on.port, upstream)
+    resets, feels = (client, server) if who == "client" else (server, client)
+    with client, server:
+        with asleep(gateway_on):
+            await feels.send(frame(b"first in line"))
+            await resets.send(close(1002))
+            resets.reset()
+        assert await feels.read(4) == close(1002)
+        assert await feels.was_reset()
+
+
+@on_linux
+@pytest.mark.parametrize("who", ["client", "upstream"])
+async def test_the_end_of_one_that_takes_no_more(
+    gateway_on: GatewayProcess, upstream: Upstream, who: str
+) -> None:
+    """A side that has said Close and gone is read to its FIN, though writing to it fails."""
+    client, server = await open_tunnel(gateway_on.port, upstream)
+    ends, feels = (client, server) if who == "client" else (server, client)
+    with client, server:
+        with asleep(gateway_on):
+            await ends.send(close(1000))
+            ends.close()
+            # More than is read at once: the second write fails, ahead of the FIN.
+            await feels.send(frame(bytes(400_000)))
+        assert await feels.read_to_end() == close(1000)
+        with pytest.raises((ConnectionResetError, BrokenPipeError)):
+            await send_until_refused(feels)
+        await closed(gateway_on, client)
+
+
+@on_linux
+@pytest.mark.parametrize("who", ["client", "upstream"])
+async def test_much_ahead_of_a_reset(gateway_on: GatewayProcess, upstream: Upstream, who: str) -> None:
+    """What the gateway has taken is delivered before the RST, to somebody who reads late, too."""
+    client, server = await open_tunnel(gateway_on.port, upstream)
+    resets, feels = (client, server) if who == "client" else (server, client)
+    much = frame(bytes(1 << 20), opcode=2)
+    with client, server:
+        await resets.send(much)
+        while outstanding(resets):  # noqa: ASYNC110 - the system tells nobody
+            await asyncio.sleep(0.01)
+        resets.reset()
+        await asyncio.sleep(0.05)
+        assert await feels.read(len(much)) == much
+        assert await feels.was_reset()

@@ -1,0 +1,57 @@
+"""How connections end by a reset, and what is to be delivered before: asyncio's transports do not tell.
+
+Each of these takes a transport of either event loop.  Where the system does not do it or does not know,
+there is nothing to be delivered, and the end is no reset.
+"""
+
+import asyncio
+import os
+import socket
+import struct
+import sys
+from collections.abc import Iterator
+from contextlib import suppress
+from typing import Final
+
+_RESET_ON_CLOSE: Final = struct.pack("hh" if sys.platform == "win32" else "ii", 1, 0)
+"""SO_LINGER with no time to linger: closing sends RST, and drops what the system has not sent yet."""
+
+_SIOCOUTQNSD: Final = 0x894B
+"""Linux: how many bytes the system has taken and not sent yet (linux/sockios.h)."""
+
+_READ: Final = 1 << 18
+
+
+def reset(transport: asyncio.Transport) -> None:
+    """Close a connection with a RST, where the system lets us."""
+    sock = transport.get_extra_info("socket")
+    if sock is not None:
+        with suppress(OSError):  # the connection has gone already, or the system has no such option
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
+    transport.abort()
+
+
+def unsent(transport: asyncio.Transport) -> int:
+    """How many bytes wait for the peer to take them: in the transport, and in the system on Linux."""
+    waiting = transport.get_write_buffer_size()
+    sock = transport.get_extra_info("socket")
+    if sys.platform == "linux" and sock is not None:
+        import fcntl  # noqa: PLC0415 - not on Windows
+
+        with suppress(OSError):  # the connection has gone already, or is no TCP
+            waiting += int.from_bytes(fcntl.ioctl(sock.fileno(), _SIOCOUTQNSD, bytes(4)), sys.byteorder)
+    return waiting
+
+
+def unread(transport: asyncio.Transport) -> Iterator[bytes]:
+    """What had come before a connection broke, and was not read.
+
+    A write may notice first that the peer has gone, and its last words lie in the system still.  Only inside
+    of `connection_lost`: there the socket is still open, and nobody else reads from it.
+    """
+    sock = transport.get_extra_info("socket")
+    if sock is None or transport.get_extra_info("ssl_object") is not None:
+        return
+    with suppress(OSError):  # there is no more, or sockets are no files here
+        while data := os.read(sock.fileno(), _READ):
+            yield data

@@ -1,0 +1,7 @@
+"""`python -m tests.conformance`."""
+
+import sys
+
+from tests.conformance.cli import main
+
+sys.exit(main())
