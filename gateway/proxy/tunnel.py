@@ -372,7 +372,8 @@ class Tunnel:
         """A peer has taken nothing for too long: reset both connections."""
         self.note("gateway", "timeout")
         for leg in (self.down, self.up):
-            leg.reset()
+            if not leg.lost:
+                reset(leg.transport)
 
     def stop_now(self) -> None:
         """The time for answers is over: deliver what can be delivered in a moment, then cut."""
