@@ -3,7 +3,7 @@
 needs_node     marks those tests; its reason says what to do
 call           let a JavaScript client hold conversations
 running        the server's side of the conversation with `ws`
-Process        any program of Node that serves until its standard input ends
+Process        any program of Node that serves
 """
 
 import asyncio
@@ -13,7 +13,7 @@ import subprocess
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Self
 
 import pytest
 import trustme
@@ -70,12 +70,24 @@ async def call(client: str, calls: Sequence[tuple[str, bool]], *, size: int = 0)
 
 
 class Process:
-    """A program of Node that serves as long as its standard input is open."""
+    """A program of Node that serves until it is stopped; one that reads its standard input sees its end."""
 
     def __init__(self, *arguments: str, cwd: Path = FOLDER) -> None:
         self._process = subprocess.Popen(
             command(*arguments), cwd=cwd, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with self._process as process:
+            process.terminate()
+            try:
+                process.communicate(timeout=10)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                raise
 
     def ask(self, question: Any) -> None:
         """Send one line of JSON."""
@@ -90,28 +102,16 @@ class Process:
         assert line, "Node has ended"
         return line
 
-    def stop(self) -> None:
-        """Wait for its end, which the end of its standard input brings about."""
-        with self._process as process:
-            try:
-                process.communicate(timeout=10)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                raise
-
 
 @contextmanager
 def running(authority: trustme.CA) -> Iterator[list[Listener]]:
     """The servers that `ws` makes, with and without compression and TLS, until the block ends."""
     certificate = authority.issue_cert("127.0.0.1")
     chain = b"".join(each.bytes() for each in certificate.cert_chain_pems)
-    node = Process("server.mjs")
-    try:
+    with Process("server.mjs") as node:
         key = certificate.private_key_pem.bytes().decode()
         node.ask({"words": WORDS, "key": key, "cert": chain.decode()})
         yield [
             Listener(server="ws", deflate=deflate, tls=tls, port=port)
             for deflate, tls, port in json.loads(node.line())
         ]
-    finally:
-        node.stop()

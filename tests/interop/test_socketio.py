@@ -20,11 +20,8 @@ async def _chat(server: str) -> AsyncIterator[int]:
         async with serving() as port:
             yield port
         return
-    node = Process("chat.mjs")
-    try:
+    with Process("chat.mjs") as node:
         yield int(node.line())
-    finally:
-        node.stop()
 
 
 SERVERS = [
