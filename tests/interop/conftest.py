@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import pytest
 import trustme
 
+from gateway.events import Error, Violation
 from tests.gateway.proxy.test_dial_tls import server_tls
 from tests.gateways import GatewayProcess
 from tests.interop import npm, servers
@@ -43,8 +44,7 @@ def trust(authority: trustme.CA, tmp_path_factory: pytest.TempPathFactory) -> di
 @pytest.fixture(scope="session")
 def python_gateway(python_servers: list[Listener], trust: dict[str, str]) -> Iterator[GatewayProcess]:
     """A gateway with a way to each server of Python."""
-    with GatewayProcess(config_for(python_servers), env=trust) as gateway:
-        yield gateway
+    yield from _gateway(python_servers, trust)
 
 
 @pytest.fixture(scope="session")
@@ -52,5 +52,12 @@ def full_gateway(
     python_servers: list[Listener], node_servers: list[Listener], trust: dict[str, str]
 ) -> Iterator[GatewayProcess]:
     """A gateway with a way to each server of either language."""
-    with GatewayProcess(config_for([*python_servers, *node_servers]), env=trust) as gateway:
+    yield from _gateway([*python_servers, *node_servers], trust)
+
+
+def _gateway(listeners: list[Listener], trust: dict[str, str]) -> Iterator[GatewayProcess]:
+    """A gateway that found nothing wrong with what any of them, and their clients, said."""
+    with GatewayProcess(config_for(listeners), env=trust) as gateway:
         yield gateway
+    wrong = [*gateway.records.all(Error), *gateway.records.all(Violation)]
+    assert not wrong, wrong

@@ -3,11 +3,13 @@
 import importlib.util
 import json
 import os
+import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any, Final
 
@@ -55,7 +57,7 @@ def _jupyter(folder: Path, port: int, *options: str) -> Iterator[None]:
     with process:
         try:
             assert known.wait(KERNEL_PATIENCE), "".join(said)
-            assert process.poll() is None, "".join(said)
+            assert _listens(port), "".join(said)
             yield
         finally:
             process.terminate()
@@ -70,6 +72,15 @@ def _read(stderr: IO[str], address: str, said: list[str], known: threading.Event
         if address in line:
             known.set()
     known.set()
+
+
+def _listens(port: int) -> bool:
+    """Whether somebody listens on `port` in the end: Jupyter says so shortly before it does."""
+    for _ in range(200):
+        with suppress(ConnectionRefusedError), socket.create_connection(("127.0.0.1", port)):
+            return True
+        time.sleep(0.05)
+    return False
 
 
 def _gateway(upstream: int) -> GatewayProcess:
@@ -114,11 +125,12 @@ async def _result_of(session: aiohttp.ClientSession, url: str, code: str) -> str
 @pytest.mark.timeout(120)
 async def test_a_kernel_adds(tmp_path: Path) -> None:
     """1 + 1 is 2 from a page of the gateway's, whose origin stands in `allow_origin`."""
-    with reserved_port() as upstream, _gateway(upstream) as gateway:
-        url = f"http://127.0.0.1:{gateway.port}"
-        with _jupyter(tmp_path, upstream, f"--ServerApp.allow_origin={url}"):
-            async with aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True)) as session:
-                assert await _result_of(session, url, "1 + 1") == "2"
+    with reserved_port() as upstream:
+        with _gateway(upstream) as gateway:
+            url = f"http://127.0.0.1:{gateway.port}"
+            with _jupyter(tmp_path, upstream, f"--ServerApp.allow_origin={url}"):
+                async with aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True)) as session:
+                    assert await _result_of(session, url, "1 + 1") == "2"
         assert len(gateway.records.all(Open)) == 1
         assert not gateway.records.all(Error)
 
@@ -126,14 +138,11 @@ async def test_a_kernel_adds(tmp_path: Path) -> None:
 @pytest.mark.timeout(120)
 async def test_an_origin_that_jupyter_does_not_know(tmp_path: Path) -> None:
     """Without `allow_origin` Jupyter refuses the page of another port, and the gateway tells its refusal."""
-    with (
-        reserved_port() as upstream,
-        _gateway(upstream) as gateway,
-        _jupyter(tmp_path, upstream),
-    ):
-        async with aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True)) as session:
-            with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
-                await _result_of(session, f"http://127.0.0.1:{gateway.port}", "1 + 1")
-            assert refused.value.status == 403
-            assert await _result_of(session, f"http://127.0.0.1:{upstream}", "1 + 1") == "2"
+    with reserved_port() as upstream:
+        with _gateway(upstream) as gateway, _jupyter(tmp_path, upstream):
+            async with aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True)) as session:
+                with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
+                    await _result_of(session, f"http://127.0.0.1:{gateway.port}", "1 + 1")
+                assert refused.value.status == 403
+                assert await _result_of(session, f"http://127.0.0.1:{upstream}", "1 + 1") == "2"
         assert not gateway.records.all(Open)

