@@ -21,6 +21,7 @@ from aiohttp.http import RawRequestMessage
 from aiohttp.http_exceptions import LineTooLong
 
 from gateway.config.resources.http_server import HTTPConfig
+from gateway.headers import misunderstood
 from gateway.proxy.responses import ALT_SVC, Done, bare, plainly
 
 _SLACK: Final = 4096
@@ -220,6 +221,11 @@ class Connection(web.RequestHandler):
         self.logger.error(words, self._limits.head_bytes, extra={"status": 431})
         return self.say(plainly(431), 431)
 
+    def refuse(self, status: int, why: str) -> Done:
+        """Say why nobody may be asked to read a request, to the client and to the log."""
+        self.logger.error("a request that cannot be passed on: %s", why, extra={"status": status})
+        return self.say(plainly(status, why), status)
+
     @property
     def _reading_body(self) -> bool:
         """Whether what comes belongs to a body of which nobody wants to know any more."""
@@ -309,6 +315,8 @@ class Server(web.Server):
         assert isinstance(connection, Connection)  # as above
         if connection.has_long_head(request):
             return connection.refuse_long_head()
+        if (fault := misunderstood(request.version, request.raw_headers)) is not None:
+            return connection.refuse(*fault)
         try:
             if request.method == "OPTIONS" and request.raw_path == "*":
                 return await bare(request, 200 if self._config.enable_general_options_handler else 400)

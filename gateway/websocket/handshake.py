@@ -21,7 +21,7 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-from gateway.headers import Field, Fields, Header, members, readable, unsendable, values
+from gateway.headers import Field, Fields, Header, is_host, members, readable, unsendable, values
 
 VERSION: Final = b"13"
 """The only version of the protocol there is (section 4.1)."""
@@ -133,7 +133,8 @@ def read_request(data: bytes, longest: int) -> OpeningRequest | None:
         return None
     header = Header(_fields(data[line.end() : end]))
     found = header.by_name
-    if len(found.get(b"host", ())) != 1 or len(found.get(b"upgrade", ())) != 1:
+    hosts = found.get(b"host", ())
+    if len(hosts) != 1 or not is_host(hosts[0]) or len(found.get(b"upgrade", ())) != 1:
         return None
     if not found.keys().isdisjoint(_ODD) or any(len(found.get(name, ())) > 1 for name in _ONCE):
         return None

@@ -118,6 +118,7 @@ def test_only_what_is_whole_is_read() -> None:
         head_of("/ws", [*REQUEST, (b"X-Odd", b"a\rb")]),
         head_of("/ws", [*REQUEST, (b"X Odd", b"a")]),
         head_of("/ws", [*REQUEST, (b"Host", b"other.example")]),
+        head_of("/ws", but(REQUEST, b"Host", b"server.example.com/x")),
         head_of("/ws", [*REQUEST, (b"Content-Length", b"0")]),
         head_of("/ws", [*REQUEST, (b"Transfer-Encoding", b"chunked")]),
         head_of("/ws", [*REQUEST, (b"User-Agent", b"a"), (b"user-agent", b"a")]),
