@@ -15,7 +15,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Final, Literal, Protocol
 
-from aiohttp import StreamReader, web
+from aiohttp import StreamReader, hdrs, web
 from aiohttp.abc import AbstractStreamWriter
 from aiohttp.http import RawRequestMessage
 from aiohttp.http_exceptions import LineTooLong
@@ -270,6 +270,16 @@ class Connection(web.RequestHandler):
             self.force_close()
 
 
+def _is_last(message: RawRequestMessage) -> bool:
+    """Whether nothing behind `message` can be taken for another request.
+
+    aiohttp's parser takes the last trailer of a chunked body for a field of the next request, drops what came
+    along with a request for an upgrade that it does not know, and knows no body of a CONNECT.  Behind an
+    upgrade and a CONNECT that are refused, something other than HTTP may follow as well.
+    """
+    return message.chunked or message.upgrade or message.method == hdrs.METH_CONNECT
+
+
 class Server(web.Server):
     """Makes the connections of one listener, and answers what Go's own server answers before any handler."""
 
@@ -301,7 +311,7 @@ class Server(web.Server):
         writer: AbstractStreamWriter,
         task: "asyncio.Task[None]",
     ) -> web.BaseRequest:
-        if self._config.disable_keep_alive:
+        if self._config.disable_keep_alive or _is_last(message):
             message = message._replace(should_close=True)
         request = web.BaseRequest(message, payload, protocol, writer, task, asyncio.get_running_loop())
         if self._config.alt_svc:

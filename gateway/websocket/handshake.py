@@ -158,6 +158,8 @@ def refusal(method: str, version: tuple[int, int], fields: Fields) -> Refusal | 
         value != b"0" for value in values(fields, b"content-length")
     ):
         return Refusal(status=400, reason="a WebSocket opens with a request that has no body")
+    if [value.lower() for value in values(fields, b"upgrade")] != [b"websocket"]:
+        return Refusal(status=400, reason="a WebSocket opens with Upgrade: websocket, and nothing else")
     if values(fields, b"sec-websocket-version") != [VERSION]:
         return Refusal(
             status=426,

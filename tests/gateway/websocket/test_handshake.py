@@ -219,6 +219,17 @@ def test_method_and_version_of_http(method: str, version: tuple[int, int], statu
 
 
 @pytest.mark.parametrize(
+    "upgrades", [[b"h2c, websocket"], [b"websocket, h2c"], [b"websocket", b"websocket"], []]
+)
+def test_a_choice_of_protocols(upgrades: list[bytes]) -> None:
+    """Where there is one, who reads on may make another one."""
+    refused = refusal("GET", HTTP_1_1, but(REQUEST, b"Upgrade", *upgrades))
+    assert refused is not None
+    assert (refused.status, refused.fields) == (400, ())
+    assert "Upgrade: websocket" in refused.reason
+
+
+@pytest.mark.parametrize(
     "versions", [[], [b"12"], [b"8"], [b"013"], [b"13, 8"], [b"13", b"13"], [b"13", b"8"], [b""]]
 )
 def test_version_of_websocket(versions: list[bytes]) -> None:
