@@ -134,6 +134,11 @@ def is_token(text: bytes) -> bool:
     return _TOKEN.fullmatch(text) is not None
 
 
+def has_control(text: bytes) -> bool:
+    """Whether there is a control character in `text`, other than a tab."""
+    return _CONTROL.search(text) is not None
+
+
 def unsendable(fields: Fields) -> str | None:
     """The first field that no message may carry on unchanged, in words; None where there is none.
 
@@ -142,7 +147,7 @@ def unsendable(fields: Fields) -> str | None:
     for name, value in fields:
         if not is_token(name):
             return f"the header name {readable(name)!r} is not a token"
-        if _CONTROL.search(value):
+        if has_control(value):
             return f"the header {readable(name)} has a control character in its value"
     return None
 
@@ -157,10 +162,10 @@ def is_length(text: bytes) -> bool:
     return _LENGTH.fullmatch(text) is not None and int(text) <= _LONGEST
 
 
-def misunderstood(version: tuple[int, int], fields: Fields) -> tuple[int, str] | None:
-    """Why two recipients might read a request in two ways, as a status and Go's words; None where not.
+def ambiguity(version: tuple[int, int], fields: Fields) -> tuple[int, str] | None:
+    """Why two recipients of a message might find the end of its body in two places; None where not.
 
-    Where its body ends (RFC 9112 sections 6.1 and 6.3), and whose it is (section 3.2).
+    As Go's words, behind the status that a request gets for it (RFC 9112 sections 2.3, 6.1 and 6.3).
     """
     if version not in {(1, 0), (1, 1)}:
         return 505, "unsupported protocol version"
@@ -171,8 +176,6 @@ def misunderstood(version: tuple[int, int], fields: Fields) -> tuple[int, str] |
         return 400, "unexpected Transfer-Encoding"
     if not all(map(is_length, values(fields, b"content-length"))):
         return 400, "bad Content-Length"
-    if not all(is_host(host) for host in values(fields, b"host")):
-        return 400, "malformed Host header"
     return None
 
 

@@ -21,7 +21,7 @@ from aiohttp.http import RawRequestMessage
 from aiohttp.http_exceptions import LineTooLong
 
 from gateway.config.resources.http_server import HTTPConfig
-from gateway.headers import misunderstood
+from gateway.headers import ambiguity, is_host, values
 from gateway.proxy.responses import ALT_SVC, Done, bare, plainly
 
 _SLACK: Final = 4096
@@ -325,8 +325,10 @@ class Server(web.Server):
         assert isinstance(connection, Connection)  # as above
         if connection.has_long_head(request):
             return connection.refuse_long_head()
-        if (fault := misunderstood(request.version, request.raw_headers)) is not None:
+        if (fault := ambiguity(request.version, request.raw_headers)) is not None:
             return connection.refuse(*fault)
+        if not all(map(is_host, values(request.raw_headers, b"host"))):
+            return connection.refuse(400, "malformed Host header")
         try:
             if request.method == "OPTIONS" and request.raw_path == "*":
                 return await bare(request, 200 if self._config.enable_general_options_handler else 400)
