@@ -151,6 +151,8 @@ class Connection(web.RequestHandler):
                 self._within(self._limits.head)
             self._at = "head"
         super().data_received(data)
+        if self._at != "head" and self._messages and not isinstance(self._messages[-1][0], RawRequestMessage):
+            self._read_no_more()
         if self._at == "head" and self._size > self._limits.head_bytes:
             # A head that is whole is taken first, by the task of the requests, which is due already.
             self._loop.call_soon(self._refuse_endless_head)
@@ -263,6 +265,15 @@ class Connection(web.RequestHandler):
             return
         times = [each for each in (self._limits.upload, self._limits.answer) if each is not None]
         self._within(min(times) / _LOOKS)
+
+    def _read_no_more(self) -> None:
+        """What has come while a request is answered cannot be read: its body is broken, or what follows it.
+
+        aiohttp keeps each further piece with an error of its own, and leaves whoever reads the body waiting.
+        """
+        self.close()  # after this answer
+        if self._request is not None and not self._request.content.is_eof():
+            self._request.content.set_exception(web.RequestPayloadError("it cannot be read on"))
 
     def _refuse_endless_head(self) -> None:
         if self._at == "head" and self.transport is not None:
