@@ -31,6 +31,12 @@ _NO_BODY: Final = frozenset({204, 304})
 """Statuses whose responses have no body, whatever their fields say (RFC 9112 section 6.3)."""
 
 
+_POLICY: Final = (
+    "default-src 'none'; img-src data:; style-src 'unsafe-inline'; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+"""Of the page that explains an error; the last three do not follow from the first."""
+
 _JSON: Final = '{{"status":{status},"statusText":"{phrase}"}}'
 _XML: Final = "<result><status>{status}</status><statusText>{phrase}</statusText><errors></errors></result>"
 _YAML: Final = "status: {status}\nstatusText: {phrase}\n"
@@ -171,7 +177,7 @@ async def refuse(request: web.BaseRequest, problem: Problem, upstream: str | Non
     elif first == "text/html":
         content_type, body = first, _page().render(problem=problem, phrase=phrase, upstream=upstream)
         # The page needs nothing but its own style, and an empty icon, so that the browser asks for none.
-        headers["Content-Security-Policy"] = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
+        headers["Content-Security-Policy"] = _POLICY
     else:
         content_type = first if first in _BODIES else "application/json"
         body = _BODIES[content_type].format(status=problem.status, phrase=phrase)
