@@ -38,6 +38,8 @@ def ok(fields: bytes, body: bytes = b"hello", line: bytes = b"HTTP/1.1 200 OK") 
 
 PLAIN: Final = ok(LENGTH)
 CODED: Final = ok(CHUNKED, CHUNKS)
+NOTHING: Final = ok(b"Content-Length: 0\r\n", b"")
+OLD: Final = ok(LENGTH, b"", b"HTTP/1.1 304 Old")
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,16 +133,16 @@ CASES: Final = {
     "encoded line ends": Case(*(ok(LENGTH + "X: \u560d\u560aSet-Cookie: x\r\n".encode()),) * 2),
     "interim answers": Case(b"HTTP/1.1 103 Early\r\nLink: x\r\n\r\n" * 500 + PLAIN, PLAIN),
     "205 with a body": Case(*(ok(LENGTH, line=b"HTTP/1.1 205 Reset"),) * 2),
-    "304 with a length": Case(*(ok(LENGTH, b"", b"HTTP/1.1 304 Old"),) * 2),
+    "304 with a length": Case(OLD, OLD),
     "HEAD with a length": Case(*(ok(LENGTH, b""),) * 2, method=b"HEAD"),
     "no length": Case(ok(b""), CODED, ends=True),
     # What comes behind its end.
     "a response behind it": Case(PLAIN + POISON, PLAIN),
     "a response behind chunks": Case(CODED + POISON, CODED),
-    "a response behind nothing": Case(*(ok(b"Content-Length: 0\r\n", b"") + each for each in (POISON, b""))),
+    "a response behind nothing": Case(NOTHING + POISON, NOTHING),
     "half a response behind it": Case(PLAIN + POISON[:20], PLAIN),
     "something behind it": Case(PLAIN + b"junk", BAD),
-    "a response behind 304": Case(*(ok(LENGTH, b"", b"HTTP/1.1 304 Old") + each for each in (POISON, b""))),
+    "a response behind 304": Case(OLD + POISON, OLD),
     "204 with a body": Case(ok(LENGTH, line=b"HTTP/1.1 204 Empty"), BAD),
     "304 with a body": Case(ok(LENGTH, line=b"HTTP/1.1 304 Old"), BAD),
     "102 with a body": Case(ok(LENGTH, line=b"HTTP/1.1 102 Wait") + PLAIN, BAD),
