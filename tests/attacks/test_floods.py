@@ -5,7 +5,7 @@ import socket
 import ssl
 import struct
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import ExitStack, asynccontextmanager, suppress
 from pathlib import Path
 from typing import Final
 
@@ -132,20 +132,19 @@ async def served(port: int) -> None:
 
 async def test_a_thousand_half_handshakes() -> None:
     """Those who never finish keep nobody else waiting, and are sent away after readHeaderTimeout."""
-    with reserved_port() as port:
+    with reserved_port() as port, ExitStack() as half:
         config = config_with(f"http://127.0.0.1:{port}", "readHeaderTimeout: 3")
         with GatewayProcess(config) as gateway:
             async with Recorder(port):
                 await served(gateway.port)
                 before, memory = gateway.descriptors(), gateway.rss()
-                half = [await Peer.connect(gateway.port) for _ in range(1000)]
-                for number, client in enumerate(half):
+                clients = [half.enter_context(await Peer.connect(gateway.port)) for _ in range(1000)]
+                for number, client in enumerate(clients):
                     await client.send(HANDSHAKE[: 1 + number % (len(HANDSHAKE) - 1)])
                 await served(gateway.port)
-                assert gateway.descriptors() - before >= 1000
-                for client in half:
-                    with client:
-                        assert (await client.read_to_end()).startswith(b"HTTP/1.1 400 Bad Request\r\n")
+                assert gateway.descriptors() > 1000
+                for client in clients:
+                    assert (await client.read_to_end()).startswith(b"HTTP/1.1 400 Bad Request\r\n")
                 await until(lambda: gateway.descriptors() <= before)
                 assert gateway.rss() - memory < 48 * MIB
                 await served(gateway.port)
