@@ -9,7 +9,7 @@ once.
 import re
 from collections.abc import Iterable, Sequence
 from collections.abc import Set as AbstractSet
-from itertools import pairwise
+from itertools import pairwise, product
 from typing import Final, Self
 
 from gateway.events import Headers
@@ -57,14 +57,24 @@ HOP_BY_HOP: Final = frozenset(
 
 REDACTED: Final = "[redacted]"
 
-_REPLACED: Final = HOP_BY_HOP | {
-    b"host",
-    b"x-forwarded-for",
-    b"x-forwarded-port",
-    b"x-forwarded-host",
-    b"x-forwarded-proto",
-}
-"""What of a request the upstream does not get, or gets from the gateway."""
+_FORWARDED: Final = ("for", "host", "port", "proto")
+
+_REPLACED: Final = (
+    HOP_BY_HOP
+    | {b"host"}
+    | {f"x{a}forwarded{b}{name}".encode() for name in _FORWARDED for a, b in product("-_", repeat=2)}
+)
+"""What of a request the upstream does not get, or gets from the gateway.
+
+To an upstream that sees headers as environment variables (CGI, WSGI), `_` in a name is the same as `-`.
+"""
+
+_HOST: Final = re.compile(rb"[A-Za-z0-9!$%&'()*+,.:;=\[\]_~-]*")
+"""What may stand in a Host (RFC 9110 section 7.2, and what Go's server lets pass); it may be empty."""
+
+_LENGTH: Final = re.compile(rb"[0-9]{1,19}")
+_LONGEST: Final = (1 << 63) - 1
+"""Bytes of the longest body that every recipient can count."""
 
 _CONTROL: Final = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 _TOKEN: Final = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
@@ -146,6 +156,11 @@ def is_token(text: bytes) -> bool:
     return _TOKEN.fullmatch(text) is not None
 
 
+def has_control(text: bytes) -> bool:
+    """Whether there is a control character in `text`, other than a tab."""
+    return _CONTROL.search(text) is not None
+
+
 def unsendable(fields: Fields) -> str | None:
     """The first field that no message may carry on unchanged, in words; None where there is none.
 
@@ -154,8 +169,35 @@ def unsendable(fields: Fields) -> str | None:
     for name, value in fields:
         if not is_token(name):
             return f"the header name {readable(name)!r} is not a token"
-        if _CONTROL.search(value):
+        if has_control(value):
             return f"the header {readable(name)} has a control character in its value"
+    return None
+
+
+def is_host(text: bytes) -> bool:
+    """Whether `text` has nothing but what a Host may have."""
+    return _HOST.fullmatch(text) is not None
+
+
+def is_length(text: bytes) -> bool:
+    """Whether `text` is a Content-Length (RFC 9110 section 8.6) that every recipient can count up to."""
+    return _LENGTH.fullmatch(text) is not None and int(text) <= _LONGEST
+
+
+def ambiguity(version: tuple[int, int], fields: Fields) -> tuple[int, str] | None:
+    """Why two recipients of a message might find the end of its body in two places; None where not.
+
+    As Go's words, behind the status that a request gets for it (RFC 9112 sections 2.3, 6.1 and 6.3).
+    """
+    if version not in {(1, 0), (1, 1)}:
+        return 505, "unsupported protocol version"
+    codings = values(fields, b"transfer-encoding")
+    if codings and [coding.lower() for coding in codings] != [b"chunked"]:
+        return 501, "unsupported transfer encoding"
+    if codings and version < (1, 1):
+        return 400, "unexpected Transfer-Encoding"
+    if not all(map(is_length, values(fields, b"content-length"))):
+        return 400, "bad Content-Length"
     return None
 
 

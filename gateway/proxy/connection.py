@@ -16,12 +16,13 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Final, Literal, Protocol
 
-from aiohttp import StreamReader, web
+from aiohttp import StreamReader, hdrs, web
 from aiohttp.abc import AbstractStreamWriter
 from aiohttp.http import RawRequestMessage
 from aiohttp.http_exceptions import LineTooLong
 
 from gateway.config.resources.http_server import HTTPConfig
+from gateway.headers import ambiguity, is_host, values
 from gateway.limits import OwnLimits
 from gateway.proxy.responses import ALT_SVC, Done, bare, plainly
 
@@ -157,6 +158,8 @@ class Connection(web.RequestHandler):
                 self._within(self._limits.head)
             self._at = "head"
         super().data_received(data)
+        if self._at != "head" and self._messages and not isinstance(self._messages[-1][0], RawRequestMessage):
+            self._read_no_more()
         if self._at == "head" and self._size > self._limits.head_bytes:
             # A head that is whole is taken first, by the task of the requests, which is due already.
             self._loop.call_soon(self._refuse_endless_head)
@@ -232,6 +235,11 @@ class Connection(web.RequestHandler):
         self.logger.error(words, limit, extra={"status": 431})
         return self.say(plainly(431), 431)
 
+    def refuse(self, status: int, why: str) -> Done:
+        """Say why nobody may be asked to read a request, to the client and to the log."""
+        self.logger.error("a request that cannot be passed on: %s", why, extra={"status": status})
+        return self.say(plainly(status, why), status)
+
     @property
     def _reading_body(self) -> bool:
         """Whether what comes belongs to a body of which nobody wants to know any more."""
@@ -270,10 +278,29 @@ class Connection(web.RequestHandler):
         times = [each for each in (self._limits.upload, self._limits.answer) if each is not None]
         self._within(min(times) / _LOOKS)
 
+    def _read_no_more(self) -> None:
+        """What has come while a request is answered cannot be read: its body is broken, or what follows it.
+
+        aiohttp keeps each further piece with an error of its own, and leaves whoever reads the body waiting.
+        """
+        self.close()  # after this answer
+        if self._request is not None and not self._request.content.is_eof():
+            self._request.content.set_exception(web.RequestPayloadError("it cannot be read on"))
+
     def _refuse_endless_head(self) -> None:
         if self._at == "head" and self.transport is not None:
             self.refuse_long_head()
             self.force_close()
+
+
+def _is_last(message: RawRequestMessage) -> bool:
+    """Whether nothing behind `message` can be taken for another request.
+
+    aiohttp's parser takes the last trailer of a chunked body for a field of the next request, drops what came
+    along with a request for an upgrade that it does not know, and knows no body of a CONNECT.  Behind an
+    upgrade and a CONNECT that are refused, something other than HTTP may follow as well.
+    """
+    return message.chunked or message.upgrade or message.method == hdrs.METH_CONNECT
 
 
 class Server(web.Server):
@@ -308,7 +335,7 @@ class Server(web.Server):
         writer: AbstractStreamWriter,
         task: "asyncio.Task[None]",
     ) -> web.BaseRequest:
-        if self._config.disable_keep_alive:
+        if self._config.disable_keep_alive or _is_last(message):
             message = message._replace(should_close=True)
         request = web.BaseRequest(message, payload, protocol, writer, task, asyncio.get_running_loop())
         if self._config.alt_svc:
@@ -322,6 +349,10 @@ class Server(web.Server):
         assert isinstance(connection, Connection)  # as above
         if connection.has_long_head(request):
             return connection.refuse_long_head()
+        if (fault := ambiguity(request.version, request.raw_headers)) is not None:
+            return connection.refuse(*fault)
+        if not all(map(is_host, values(request.raw_headers, b"host"))):
+            return connection.refuse(400, "malformed Host header")
         try:
             if request.method == "OPTIONS" and request.raw_path == "*":
                 return await bare(request, 200 if self._config.enable_general_options_handler else 400)

@@ -7,6 +7,7 @@ was meant to become a tunnel.
 
 import asyncio
 import ssl
+import weakref
 from collections.abc import AsyncIterator, Callable
 from functools import partial
 from http import HTTPStatus
@@ -15,10 +16,13 @@ from typing import Final
 import aiohttp
 import h11
 from aiohttp import web
+from aiohttp.client_proto import ResponseHandler
+from aiohttp.connector import Connection
+from aiohttp.tracing import Trace
 from yarl import URL
 
 from gateway.config import host_port
-from gateway.headers import Fields, members
+from gateway.headers import Fields, ambiguity, has_control, members
 from gateway.limits import OwnLimits
 from gateway.proxy.connection import TOO_MANY_FIELDS
 from gateway.proxy.dial import OpeningLeg, UpstreamError, failure, open_socket
@@ -39,6 +43,34 @@ class UploadError(Exception):
     """The client's request body cannot be read."""
 
 
+class _Connector(aiohttp.TCPConnector):
+    """Keeps connections, but for those over which something came that nobody had asked for.
+
+    Whoever asked next would be given it for an answer.
+    """
+
+    def __init__(self, names: Names) -> None:
+        # However many clients wait for an upstream, none waits for another.
+        super().__init__(limit=0, resolver=Resolver(names), socket_factory=open_socket)
+        self._used: weakref.WeakSet[ResponseHandler] = weakref.WeakSet()
+
+    async def connect(
+        self,
+        req: aiohttp.ClientRequest,
+        traces: list[Trace],
+        timeout: aiohttp.ClientTimeout,  # noqa: ASYNC109 - aiohttp's own
+    ) -> Connection:
+        """A connection, kept or new."""
+        while True:
+            connection = await super().connect(req, traces, timeout)
+            protocol = connection.protocol
+            assert protocol is not None  # it has one until it is closed or released
+            if protocol not in self._used or not protocol.should_close:
+                self._used.add(protocol)
+                return connection
+            connection.close()
+
+
 class Exchanges:
     """Plain HTTP requests to all upstreams, over connections that are kept and shared."""
 
@@ -46,8 +78,7 @@ class Exchanges:
         self._tls = tls
         self._limits = limits
         self._session = aiohttp.ClientSession(
-            # However many clients wait for an upstream, none waits for another.
-            connector=aiohttp.TCPConnector(limit=0, resolver=Resolver(names), socket_factory=open_socket),
+            connector=_Connector(names),
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=limits.handshake_timeout),
             cookie_jar=aiohttp.DummyCookieJar(),
             auto_decompress=False,
@@ -88,6 +119,13 @@ class Exchanges:
         if response.status == HTTPStatus.SWITCHING_PROTOCOLS:
             response.close()
             raise UpstreamError(502, "switched protocols, which nobody had asked it to", code="E2125")
+        reason = (response.reason or "").encode("utf-8", "surrogateescape")
+        assert response.version is not None  # its head has been read
+        try:
+            _check(response.status, reason, response.version, response.raw_headers)
+        except UpstreamError:
+            response.close()  # what comes over it belongs to nothing
+            raise
         content = response.content
         return UpstreamResponse(
             status=response.status,
@@ -97,6 +135,18 @@ class Exchanges:
             whole=content.read_nowait() if content.is_eof() and content.exception() is None else None,
             close=partial(_close, response),
         )
+
+
+def _check(status: int, reason: bytes, version: tuple[int, int], fields: Fields) -> None:
+    """Raise UpstreamError where the head of a response is none that a client may be given."""
+    fault = ambiguity(version, fields)
+    problem = None if fault is None else fault[1]
+    if status < HTTPStatus.OK:
+        problem = f"the status {status:03}"
+    elif has_control(reason):
+        problem = "its reason has a control character"
+    if problem is not None:
+        raise UpstreamError(502, f"answered with a head that cannot be passed on: {problem}")
 
 
 def _close(response: aiohttp.ClientResponse) -> None:
@@ -179,13 +229,16 @@ async def ordinary_answer(
         parser.send(h11.Request(method="GET", target="/", headers=list(head)))
         parser.send(h11.EndOfMessage())
         response = await _response(parser, reader, limits)
+        major, _, minor = bytes(response.http_version).partition(b".")
+        fields = response.headers.raw_items()
+        _check(response.status_code, bytes(response.reason), (int(major), int(minor)), fields)
     except BaseException:  # also where the client goes away meanwhile
         transport.close()
         raise
     return UpstreamResponse(
         status=response.status_code,
         reason=bytes(response.reason).decode("latin-1"),
-        fields=response.headers.raw_items(),
+        fields=fields,
         body=_pieces(parser, reader),
         close=transport.close,
     )

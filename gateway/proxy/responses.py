@@ -31,6 +31,12 @@ _NO_BODY: Final = frozenset({204, 304})
 """Statuses whose responses have no body, whatever their fields say (RFC 9112 section 6.3)."""
 
 
+_POLICY: Final = (
+    "default-src 'none'; img-src data:; style-src 'unsafe-inline'; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+"""Of the page that explains an error; the last three do not follow from the first."""
+
 _JSON: Final = '{{"status":{status},"statusText":"{phrase}"}}'
 _XML: Final = "<result><status>{status}</status><statusText>{phrase}</statusText><errors></errors></result>"
 _YAML: Final = "status: {status}\nstatusText: {phrase}\n"
@@ -173,7 +179,7 @@ async def refuse(request: web.BaseRequest, problem: Problem, upstream: str | Non
     elif first == "text/html":
         content_type, body = first, _page().render(problem=problem, phrase=phrase, upstream=upstream)
         # The page needs nothing but its own style, and an empty icon, so that the browser asks for none.
-        headers["Content-Security-Policy"] = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
+        headers["Content-Security-Policy"] = _POLICY
     else:
         content_type = first if first in _BODIES else "application/json"
         body = _BODIES[content_type].format(status=problem.status, phrase=phrase)
@@ -183,10 +189,16 @@ async def refuse(request: web.BaseRequest, problem: Problem, upstream: str | Non
     headers["Vary"] = "Accept"
     headers["X-Content-Type-Options"] = "nosniff"
     empty = request.method == "HEAD"
-    head = Head(status=status, reason=phrase, length=len(sent), empty=empty, close=problem.close)
+    close = problem.close or _holds_body_back(request)
+    head = Head(status=status, reason=phrase, length=len(sent), empty=empty, close=close)
     keep_alive = await _start(request, head, headers)
     await request.writer.write_eof(b"" if empty else sent)
     return Done(status, keep_alive=keep_alive, sent=0 if empty else len(sent))
+
+
+def _holds_body_back(request: web.BaseRequest) -> bool:
+    """Whether nobody knows if a body follows that was to wait for a 100 (RFC 9110 section 10.1.1)."""
+    return bool(members(request.raw_headers, b"expect"))
 
 
 def _phrase(status: int) -> str:
@@ -199,9 +211,8 @@ def _phrase(status: int) -> str:
 async def redirect(request: web.BaseRequest, status: int, location: str) -> Done:
     """Send the client elsewhere on this server (core-v1 section 4.3)."""
     headers = CIMultiDict({"Location": location, "Content-Length": "0"})
-    keep_alive = await _start(
-        request, Head(status=status, reason=HTTPStatus(status).phrase, length=0), headers
-    )
+    phrase, close = HTTPStatus(status).phrase, _holds_body_back(request)
+    keep_alive = await _start(request, Head(status=status, reason=phrase, length=0, close=close), headers)
     await request.writer.write_eof()
     return Done(status, keep_alive=keep_alive)
 

@@ -182,7 +182,9 @@ class Story:
             case Redirect():
                 return partial(redirect, status=decision.status, location=decision.location)
             case Refused():
-                problem = Problem(status=decision.status, what=_sentence(decision.reason))
+                # A client that asks for what makes no sense may mean something else by what follows.
+                close = decision.status == 400
+                problem = Problem(status=decision.status, what=_sentence(decision.reason), close=close)
                 return self._refused(problem, decision.code)
         self._upstream = decision.upstream
         fields = for_upstream(

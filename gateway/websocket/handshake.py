@@ -21,7 +21,7 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-from gateway.headers import Field, Fields, Header, members, readable, unsendable, values
+from gateway.headers import Field, Fields, Header, is_host, members, readable, unsendable, values
 from gateway.limits import HEADER_FIELDS
 
 VERSION: Final = b"13"
@@ -136,7 +136,8 @@ def read_request(data: bytes, longest: int, most_fields: int = HEADER_FIELDS) ->
         return None
     header = Header(_fields(data[line.end() : end]))
     found = header.by_name
-    if len(found.get(b"host", ())) != 1 or len(found.get(b"upgrade", ())) != 1:
+    hosts = found.get(b"host", ())
+    if len(hosts) != 1 or not is_host(hosts[0]) or len(found.get(b"upgrade", ())) != 1:
         return None
     if not found.keys().isdisjoint(_ODD) or any(len(found.get(name, ())) > 1 for name in _ONCE):
         return None
@@ -160,6 +161,8 @@ def refusal(method: str, version: tuple[int, int], fields: Fields) -> Refusal | 
         value != b"0" for value in values(fields, b"content-length")
     ):
         return Refusal(status=400, reason="a WebSocket opens with a request that has no body")
+    if [value.lower() for value in values(fields, b"upgrade")] != [b"websocket"]:
+        return Refusal(status=400, reason="a WebSocket opens with Upgrade: websocket, and nothing else")
     if values(fields, b"sec-websocket-version") != [VERSION]:
         return Refusal(
             status=426,

@@ -11,8 +11,10 @@ from gateway.headers import (
     REDACTED,
     Field,
     Secrets,
+    ambiguity,
     end_to_end,
     for_upstream,
+    is_host,
     is_token,
     members,
     readable,
@@ -108,6 +110,55 @@ def test_values_that_cannot_be_sent(code: int) -> None:
         assert problem == "the header Bad has a control character in its value"
 
 
+# What can be understood in two ways.
+
+
+@pytest.mark.parametrize(
+    ("fields", "version", "status"),
+    [
+        ([(b"Transfer-Encoding", b"gzip, chunked")], (1, 1), 501),
+        ([(b"Transfer-Encoding", b"identity")], (1, 1), 501),
+        ([(b"Transfer-Encoding", b",chunked")], (1, 1), 501),
+        ([(b"Transfer-Encoding", b"")], (1, 1), 501),
+        ([(b"Transfer-Encoding", b"chunked"), (b"transfer-encoding", b"chunked")], (1, 1), 501),
+        ([(b"Transfer-Encoding", b"chunked")], (1, 0), 400),
+        ([(b"Content-Length", b"9223372036854775808")], (1, 1), 400),
+        ([(b"Content-Length", b"5"), (b"content-length", b"9" * 30)], (1, 1), 400),
+        ([(b"Content-Length", b"0" * 5000 + b"5")], (1, 1), 400),
+        ([(b"Content-Length", b"+5")], (1, 1), 400),
+        ([], (1, 2), 505),
+        ([], (2, 0), 505),
+    ],
+)
+def test_messages_that_may_end_in_two_places(
+    fields: list[Field], version: tuple[int, int], status: int
+) -> None:
+    """Nobody is asked to read them."""
+    told = ambiguity(version, fields)
+    assert told is not None
+    assert told[0] == status
+
+
+def test_messages_that_end_in_one_place() -> None:
+    """A coding is written in any letters, and a length may have zeros before it."""
+    assert ambiguity((1, 1), [(b"TRANSFER-ENCODING", b"Chunked"), (b"Transfer_Encoding", b"x")]) is None
+    assert ambiguity((1, 0), [(b"Content-Length", b"0009223372036854775")]) is None
+    assert ambiguity((1, 1), [(b"Content-Length", b"9223372036854775807")]) is None
+
+
+@pytest.mark.parametrize(
+    ("host", "sound"),
+    [
+        *((each, True) for each in (b"", b"a", b"A.example:8080", b"[::1]:80", b"10.0.0.1", b"a_b", b"%61")),
+        *((each, False) for each in (b"a/b", b"user@a", b"a b", b"a\tb", b'"a"', b"a?", b"a#b", b"a\\b")),
+        *((each, False) for each in (b"\xc3\xbc", b"<a>", b"a\n")),
+    ],
+)
+def test_hosts(host: bytes, sound: bool) -> None:
+    """What Go's server takes for malformed is malformed; what is left is not looked up."""
+    assert is_host(host) is sound
+
+
 # What goes on.
 
 
@@ -138,6 +189,18 @@ def test_fields_that_connection_names_stay_here() -> None:
         (b"Sec-WebSocket-Version", b"13"),
     ]
     assert end_to_end(fields) == [(b"Cookie", b"kept"), (b"Sec-WebSocket-Version", b"13")]
+
+
+@pytest.mark.parametrize(
+    "name", [b"X_Forwarded_For", b"x-forwarded_host", b"X_Forwarded-Port", b"x_forwarded_PROTO"]
+)
+def test_a_client_cannot_forge_where_it_comes_from(name: bytes) -> None:
+    """Not in a spelling either that an upstream may take for the gateway's own."""
+    assert sent([(name, b"forged"), (b"X_Forwarded_Other", b"1")]) == [
+        (b"Host", b"up:9090"),
+        (b"X_Forwarded_Other", b"1"),
+        *FORWARDED,
+    ]
 
 
 def test_order_letters_and_duplicates_are_kept() -> None:

@@ -71,6 +71,35 @@ async def test_negative_times_mean_none(upstream: Upstream) -> None:
         await exchange(client, upstream, GET, OK)
 
 
+@pytest.mark.parametrize(
+    "broken", [b"5;\n", b"-1\r\n", b"5\r\nhelloworld", b"0\r\nX : 1\r\n", b"0\r\nX: " + b"y" * 20_000]
+)
+async def test_a_chunked_body_that_breaks_later(
+    gateway_on: GatewayProcess, upstream: Upstream, broken: bytes
+) -> None:
+    """Its client gets a 400 although its request is under way, and the upstream is let go."""
+    with await Peer.connect(gateway_on.port) as client:
+        await client.send(b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n")
+        server = await upstream.accept()
+        await server.read_head()
+        await client.send(broken)
+        assert (await client.read_to_end()).startswith(b"HTTP/1.1 400 Bad Request\r\n")
+        assert b"0\r\n\r\n" not in await server.read_to_end()
+
+
+async def test_what_cannot_be_read_is_not_kept(gateway_on: GatewayProcess, upstream: Upstream) -> None:
+    """Garbage behind a request that is being answered costs no memory, and is not answered itself."""
+    with await Peer.connect(gateway_on.port) as client:
+        await client.send(GET)
+        server = await upstream.accept()
+        await server.read_head()
+        before = gateway_on.rss()
+        await client.send(bytes(64 << 20))
+        assert gateway_on.rss() - before < 16 << 20
+        await server.send(OK)
+        assert (await client.read_to_end()).partition(b"\r\n\r\n")[2] == b"ok"
+
+
 def head_of(size: int, *, lines: int = 1) -> bytes:
     """The head of a GET with `size` bytes, in `lines` fields."""
     start, end = b"GET / HTTP/1.1\r\nHost: a\r\n", b"\r\n"

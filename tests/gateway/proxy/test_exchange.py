@@ -6,6 +6,7 @@ import pytest
 
 from gateway.events import Error, Request
 from tests.gateway.proxy.plain import GET, OK, exchange, field, read_chunks
+from tests.gateway.proxy.raw import HANDSHAKE
 from tests.gateways import GatewayProcess
 from tests.servers import Peer, Upstream
 
@@ -84,6 +85,50 @@ async def test_a_response_header_that_cannot_be_passed_on(
         assert head.startswith(b"HTTP/1.1 502 Bad Gateway\r\n")
         assert value not in head
         await gateway_on.records.wait_for(Error, client=client.name, status=502)
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"HTTP/1.1 000 Nothing\r\nContent-Length: 2",
+        b"HTTP/1.1 200 O\x1bK\r\nContent-Length: 2",
+        b"HTTP/2.0 200 OK\r\nContent-Length: 2",
+        b"HTTP/1.1 200 OK\r\nContent-Length: " + b"0" * 5000 + b"2",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 18446744073709551615",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: chunked",
+    ],
+)
+@pytest.mark.parametrize("upgrade", [False, True])
+async def test_a_response_that_says_two_things(
+    gateway_on: GatewayProcess, upstream: Upstream, head: bytes, *, upgrade: bool
+) -> None:
+    """502, be it the answer to a plain request or to an opening handshake; and no fault of the gateway."""
+    with await Peer.connect(gateway_on.port) as client:
+        await client.send(HANDSHAKE if upgrade else GET)
+        server = await upstream.accept()
+        await server.read_head()
+        await server.send(head + b"\r\n\r\nok")
+        assert (await client.read_head()).startswith(b"HTTP/1.1 502 Bad Gateway\r\n")
+        told = await gateway_on.records.wait_for(Error, client=client.name, status=502)
+        assert "a fault of the gateway" not in told.message
+        server.close()
+
+
+async def test_what_comes_unasked_is_nobodys_answer(gateway_on: GatewayProcess, upstream: Upstream) -> None:
+    """A kept connection over which more has come than was asked for is not used again."""
+    with await Peer.connect(gateway_on.port) as client:
+        await exchange(client, upstream, GET, OK)
+        first = upstream.peers[-1]
+        await first.send(OK.replace(b"ok", b"no"))
+        await client.read(2)
+    with await Peer.connect(gateway_on.port) as client:
+        await client.send(GET)
+        server = await upstream.accept()
+        await server.read_head()
+        await server.send(OK.replace(b"ok", b"hi"))
+        assert (await client.read_until(b"\r\n\r\nhi")).startswith(b"HTTP/1.1 200 OK\r\n")
+        assert await first.read_to_end() == b""
 
 
 async def test_a_clients_connection_close_goes_on(gateway_on: GatewayProcess, upstream: Upstream) -> None:

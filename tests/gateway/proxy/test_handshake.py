@@ -108,6 +108,8 @@ async def test_a_version_that_is_not_13_is_a_426(
         pytest.param(HANDSHAKE.replace(b"GET", b"POST"), id="POST"),
         pytest.param(HANDSHAKE.replace(b"GET", b"HEAD"), id="HEAD"),
         pytest.param(HANDSHAKE.replace(b"HTTP/1.1", b"HTTP/1.0", 1), id="HTTP/1.0"),
+        pytest.param(HANDSHAKE.replace(b": websocket", b": h2c, websocket"), id="a choice of protocols"),
+        pytest.param(handshake("Upgrade: websocket"), id="Upgrade twice"),
         pytest.param(handshake(f"Content-Length: {len(HIDDEN)}"), id="a body with a length"),
         pytest.param(handshake("Transfer-Encoding: chunked") + b"1\r\nx\r\n0\r\n\r\n", id="a chunked body"),
     ],
@@ -144,27 +146,29 @@ async def test_what_is_no_http_is_refused(
 
 
 @pytest.mark.parametrize(
-    "fields",
+    ("fields", "last"),
     [
         pytest.param(
-            ("Connection: Upgrade, HTTP2-Settings", "Upgrade: h2c", "HTTP2-Settings: AAMAAABk"), id="h2c"
+            ("Connection: Upgrade, HTTP2-Settings", "Upgrade: h2c", "HTTP2-Settings: AAMAAABk"),
+            True,
+            id="h2c",
         ),
-        pytest.param(("Connection: Upgrade", "Upgrade: h2c"), id="h2c alone"),
-        pytest.param(("Connection: Upgrade", "Upgrade: TLS/1.0"), id="TLS"),
-        pytest.param(("Connection: Upgrade", "Upgrade: websocketx"), id="almost websocket"),
-        pytest.param(("Connection: Upgrade",), id="no Upgrade"),
-        pytest.param(("Upgrade: websocket",), id="no Connection"),
-        pytest.param(("Connection: keep-alive", "Upgrade: websocket"), id="another Connection"),
-        pytest.param(("Connection: Upgrad", "Upgrade: websocket"), id="almost Connection"),
+        pytest.param(("Connection: Upgrade", "Upgrade: h2c"), True, id="h2c alone"),
+        pytest.param(("Connection: Upgrade", "Upgrade: TLS/1.0"), True, id="TLS"),
+        pytest.param(("Connection: Upgrade", "Upgrade: websocketx"), True, id="almost websocket"),
+        pytest.param(("Connection: Upgrade",), False, id="no Upgrade"),
+        pytest.param(("Upgrade: websocket",), False, id="no Connection"),
+        pytest.param(("Connection: keep-alive", "Upgrade: websocket"), False, id="another Connection"),
+        pytest.param(("Connection: Upgrad", "Upgrade: websocket"), False, id="almost Connection"),
     ],
 )
 async def test_other_upgrades_are_plain_requests(
-    gateway: GatewayProcess, upstream: Upstream, fields: tuple[str, ...]
+    gateway: GatewayProcess, upstream: Upstream, fields: tuple[str, ...], *, last: bool
 ) -> None:
-    """Without an upgrade to WebSocket, nothing about upgrading reaches the upstream; keep-alive goes on."""
+    """Nothing about upgrading reaches the upstream; what follows what asked to upgrade is not read."""
     request = "\r\n".join(["GET /a HTTP/1.1", "Host: gateway.example", *fields, "", ""]).encode()
     with await Peer.connect(gateway.port) as client:
-        await client.send(request)
+        await client.send(request + HIDDEN if last else request)
         server = await upstream.accept()
         head = await server.read_head()
         assert (
@@ -177,6 +181,9 @@ async def test_other_upgrades_are_plain_requests(
         )
         await server.send(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
         assert (await client.read_until(b"\r\n\r\nok")).startswith(b"HTTP/1.1 200 OK\r\n")
+        if last:
+            assert await client.read_to_end() == b""
+            return
         await client.send(HIDDEN)
         assert (await server.read_head()).startswith(b"GET /hidden HTTP/1.1\r\n")
         await server.send(b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\ntoo")

@@ -120,6 +120,7 @@ def test_only_what_is_whole_is_read() -> None:
         head_of("/ws", [*REQUEST, (b"X-Odd", b"a\rb")]),
         head_of("/ws", [*REQUEST, (b"X Odd", b"a")]),
         head_of("/ws", [*REQUEST, (b"Host", b"other.example")]),
+        head_of("/ws", but(REQUEST, b"Host", b"server.example.com/x")),
         head_of("/ws", [*REQUEST, (b"Content-Length", b"0")]),
         head_of("/ws", [*REQUEST, (b"Transfer-Encoding", b"chunked")]),
         head_of("/ws", [*REQUEST, (b"User-Agent", b"a"), (b"user-agent", b"a")]),
@@ -217,6 +218,17 @@ def test_method_and_version_of_http(method: str, version: tuple[int, int], statu
     assert refused is not None
     assert (refused.status, refused.fields) == (status, ())
     assert word in refused.reason
+
+
+@pytest.mark.parametrize(
+    "upgrades", [[b"h2c, websocket"], [b"websocket, h2c"], [b"websocket", b"websocket"], []]
+)
+def test_a_choice_of_protocols(upgrades: list[bytes]) -> None:
+    """Where there is one, who reads on may make another one."""
+    refused = refusal("GET", HTTP_1_1, but(REQUEST, b"Upgrade", *upgrades))
+    assert refused is not None
+    assert (refused.status, refused.fields) == (400, ())
+    assert "Upgrade: websocket" in refused.reason
 
 
 @pytest.mark.parametrize(

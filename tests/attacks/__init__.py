@@ -1,0 +1,1 @@
+"""Attacks on HTTP and on WebSockets, with raw sockets on both sides of a gateway."""
