@@ -68,7 +68,7 @@ CLOSE_NAMES: Final[dict[int, str]] = {
 # variation selectors that choose between a symbol and its emoji stay where they follow a symbol.
 _UNSEEN: Final = re.compile(
     "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180d\u180f\u3164\ufe00-\ufe0d\uffa0\U000e0100-\U000e01ef]"
-    "|(?<![\u203c-\u3299\U0001f000-\U0001faff])[\ufe0e\ufe0f]"
+    "|(?<![\u203c-\u3163\u3165-\u3299\U0001f000-\U0001faff])[\ufe0e\ufe0f]"
 )
 _SHORT: Final = {"\t": "\\t", "\n": "\\n", "\r": "\\r"}
 
