@@ -270,10 +270,11 @@ def _read_head(head: bytes, rest: bytes) -> Switching | Nonsense | None:
     matched = _STATUS_LINE.fullmatch(status_line)
     if matched is None:
         return Nonsense(reason=f"its answer begins with {readable(status_line[:80])!r}")
-    if int(matched[1]) != _SWITCHING:
-        return None
+    status = int(matched[1])
     if lines and not _FIELD_LINES.fullmatch(lines):
-        return Nonsense(reason=_what_is_wrong(lines))
+        return Nonsense(reason=_what_is_wrong(lines, status))
+    if status != _SWITCHING:
+        return None
     return Switching(status_line=status_line, fields=Header(_fields(lines) if lines else ()), rest=rest)
 
 
@@ -286,9 +287,9 @@ def _fields(lines: bytes) -> list[Field]:
     return fields
 
 
-def _what_is_wrong(lines: bytes) -> str:
-    """What is wrong with the field lines of a 101."""
+def _what_is_wrong(lines: bytes, status: int) -> str:
+    """What is wrong with the field lines of a 101, or of an interim response before it."""
     for line in lines.split(b"\r\n"):
         if b":" not in line:
-            return f"its 101 has a header line without a colon: {readable(line[:80])!r}"
-    return f"its 101 cannot be passed on: {unsendable(_fields(lines))}"
+            return f"its {status} has a header line without a colon: {readable(line[:80])!r}"
+    return f"its {status} cannot be passed on: {unsendable(_fields(lines))}"

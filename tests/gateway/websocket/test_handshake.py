@@ -523,6 +523,11 @@ def test_an_answer_is_known_by_its_first_bytes() -> None:
         (SWITCHING + b"\r\nA: b\n\r\n", "CR LF"),
         (SWITCHING + b"\r\nA: b\r\n\n", "CR LF"),
         (b"HTTP/1.1 103 Early Hints\n\n", "CR LF"),
+        (
+            b"HTTP/1.1 103 Early Hints\r\nA\r\n\r\n" + SWITCHING + b"\r\n\r\n",
+            "its 103 has a header line without",
+        ),
+        (b"HTTP/1.1 100\r\nA: b\nC: d\r\n\r\n" + SWITCHING + b"\r\n\r\n", "its 100 cannot be passed on"),
         (b"HTTP/1.1 101 Switching\x00\r\n\r\n", "begins with"),
         (b"HTTP/1.1 101 Switching\nA: b\r\n\r\n", "begins with"),
         (b"HTTP/1.1 1010 Odd\r\n\r\n", "begins with"),
