@@ -134,7 +134,7 @@ def _not(question: Question) -> Question:
 
 
 def _compiled(pattern: str) -> re.Pattern[str]:
-    """Compile `pattern`, without a word on the terminal; raises re.error, OverflowError and RecursionError."""
+    """Compile `pattern`, with no word to the terminal; raises re.error, OverflowError, RecursionError."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # a set in a set may come to mean something else, as in [[a]
         return re.compile(pattern)
