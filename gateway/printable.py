@@ -12,7 +12,7 @@ from unicodedata import category
 # variation selectors that choose between a symbol and its emoji stay where they follow a symbol.
 _UNSEEN: Final = re.compile(
     "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180d\u180f\u2800\u3164\ufe00-\ufe0d\uffa0\U000e0100-\U000e01ef]"
-    "|(?<![\u203c-\u3299\U0001f000-\U0001faff])[\ufe0e\ufe0f]"
+    "|(?<![\u203c-\u27ff\u2801-\u3163\u3165-\u3299\U0001f000-\U0001faff])[\ufe0e\ufe0f]"
 )
 _MARK: Final = (
     "[\u0300-\u036f\u0483-\u0489\u0591-\u05bd\u0610-\u061a\u064b-\u065f\u06d6-\u06dc\u0e31\u0e34-\u0e3a"

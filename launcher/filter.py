@@ -12,6 +12,7 @@ for (an `open` has no opcode): such a record stays.
 """
 
 import re
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, NoReturn
@@ -25,6 +26,7 @@ LOOK_AT: Final = 2_000
 _SENDERS: Final = ("client", "upstream")
 _OPCODES: Final = ("text", "binary", "close", "ping", "pong", "continuation")
 _RESERVED: Final = re.compile(r"0x[3-7b-f]", re.IGNORECASE)  # RFC 6455 section 5.2
+_NUMBER: Final = re.compile("[0-9]{1,18}")
 _TERMS: Final = "from:, op:, conn:, path: or /…/"
 
 Question = Callable[[Event, str | None], bool | None]
@@ -94,9 +96,11 @@ def _term(expression: str, start: int, end: int) -> Question:
     term = expression[start:end]
     if term.startswith("/"):
         try:
-            return _regex(re.compile(term[1:-1]))
+            return _regex(_compiled(term[1:-1]))
         except re.error as error:
             wrong(start + 1 + (error.pos or 0), f"not a regular expression: {error.msg}")
+        except (OverflowError, RecursionError):  # too large a number, too many parentheses
+            wrong(start, "this regular expression asks for too much")
     name, colon, values = term.partition(":")
     if not colon or name not in ("from", "op", "conn", "path"):
         wrong(start, f'"{term}" is no term; say {_TERMS}' if term else f"a term is missing; say {_TERMS}")
@@ -115,7 +119,7 @@ def _problem(name: str, value: str) -> str | None:
             return f'"{value}" sends no frames; say client or upstream'
         case "op" if value not in _OPCODES and not _RESERVED.fullmatch(value):
             return f'"{value}" is no opcode; say {", ".join(_OPCODES)}, or a reserved one as 0xB'
-        case "conn" if not (value.isascii() and value.isdigit()):
+        case "conn" if not _NUMBER.fullmatch(value):
             return f'"{value}" is no connection number'
         case "path" if not value.startswith("/"):
             return "a path begins with /"
@@ -129,6 +133,13 @@ def _not(question: Question) -> Question:
         return None if held is None else not held
 
     return answer
+
+
+def _compiled(pattern: str) -> re.Pattern[str]:
+    """Compile `pattern`, with no word to the terminal; raises re.error, OverflowError, RecursionError."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # a set in a set may come to mean something else, as in [[a]
+        return re.compile(pattern)
 
 
 def _regex(pattern: re.Pattern[str]) -> Question:

@@ -180,7 +180,7 @@ def _broken_json(file: str, source: Text) -> Problem | None:
     for start, end in zip([0, *starts], [*starts, len(source.text)], strict=True):
         text = source.text[start:end]
         marker = 3 if text.startswith("---") else 0
-        if not text[marker:].strip():
+        if not text[marker:].strip(" \t\r\n"):  # blanks of JSON (RFC 8259 section 2), not of Unicode
             continue
         try:
             json.loads(text[marker:], parse_constant=_no_number)

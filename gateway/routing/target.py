@@ -85,13 +85,13 @@ def parse_target(target: str) -> RequestTarget:
 
 def clean_path(target: RequestTarget) -> str:
     """The path without empty and dot segments, not decoded; `raw_path` itself where it has none."""
-    if "//" in target.raw_path or "/." in target.raw_path:
-        clean = cleaned(target.raw_path)
-        if clean != target.raw_path:
-            return clean
-    if "/." in target.path and _DOT_SEGMENT.search(target.path):
-        return _encoded_path(cleaned(target.path))
-    return target.raw_path
+    clean, path = target.raw_path, target.path
+    if "//" in clean or "/." in clean:
+        clean = cleaned(clean)
+        path = _decoded(clean)
+    if "/." in path and _DOT_SEGMENT.search(path):
+        return _encoded_path(cleaned(path))
+    return clean
 
 
 def location(path: str, query: str | None) -> str:

@@ -277,12 +277,13 @@ def _read_head(head: bytes, rest: bytes, most_fields: int) -> Switching | Nonsen
     matched = _STATUS_LINE.fullmatch(status_line)
     if matched is None:
         return Nonsense(reason=f"its answer begins with {readable(status_line[:80])!r}")
-    if int(matched[1]) != _SWITCHING:
-        return None
+    status = int(matched[1])
     if lines.count(b"\r\n") >= most_fields:
-        return Nonsense(reason=f"its 101 has more than {most_fields} header fields")
+        return Nonsense(reason=f"its {status} has more than {most_fields} header fields")
     if lines and not _FIELD_LINES.fullmatch(lines):
-        return Nonsense(reason=_what_is_wrong(lines))
+        return Nonsense(reason=_what_is_wrong(lines, status))
+    if status != _SWITCHING:
+        return None
     return Switching(status_line=status_line, fields=Header(_fields(lines) if lines else ()), rest=rest)
 
 
@@ -295,10 +296,10 @@ def _fields(lines: bytes) -> list[Field]:
     return fields
 
 
-def _what_is_wrong(lines: bytes) -> str:
-    """What is wrong with the field lines of a 101."""
+def _what_is_wrong(lines: bytes, status: int) -> str:
+    """What is wrong with the field lines of a 101, or of an interim response before it."""
     for number, line in enumerate(lines.split(b"\r\n"), 1):
         if b":" not in line:
             # Not the line itself, which may be the rest of a cookie.
-            return f"header line {number} of its 101 has no colon"
-    return f"its 101 cannot be passed on: {unsendable(_fields(lines))}"
+            return f"header line {number} of its {status} has no colon"
+    return f"its {status} cannot be passed on: {unsendable(_fields(lines))}"

@@ -28,6 +28,7 @@ from gateway.printable import escape
         ("\u3164\u115f\u034f", r"\u3164\u115f\u034f"),
         ("❤\ufe0f a\ufe0f", r"❤" + "\ufe0f" + r" a\ufe0f"),
         ("❤\ufe0f\ufe0f", "❤\ufe0f" + r"\ufe0f"),
+        ("\u3164\ufe0f\u2800\ufe0f", r"\u3164\ufe0f\u2800\ufe0f"),
         ("\U000e0100\ufe00", r"\U000e0100\ufe00"),
         (r"C:\temp\x1b", r"C:\temp\x1b"),
         ("no\u00a0break \u3000", "no\u00a0break \u3000"),

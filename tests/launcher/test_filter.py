@@ -101,6 +101,9 @@ def test_an_open_is_chosen_by_its_own_path() -> None:
         ("/abc/x", 5, "a space must follow"),
         ("conn:1 /a(b/", 9, "not a regular expression"),
         ("!from:me", 6, '"me" sends no frames'),
+        ("conn:1 /a{99999999999}/", 7, "asks for too much"),
+        (f"/{'(' * 5000}{')' * 5000}/", 0, "asks for too much"),
+        (f"conn:{'1' * 5000}", 5, "is no connection number"),
     ],
 )
 def test_errors_say_where(expression: str, column: int, problem: str) -> None:
@@ -142,6 +145,11 @@ def test_all_terms_must_hold(terms: list[str], event: Event) -> None:
     assert parse(" ".join(terms)).shows(event, "/ws") is all(
         parse(term).shows(event, "/ws") for term in terms
     )
+
+
+def test_a_regular_expression_is_understood_in_silence() -> None:
+    """What Python may read in another way one day is no news for a terminal that something is drawn on."""
+    assert parse("/[[b]/").shows(frame("b"), None)
 
 
 def test_a_long_preview_is_looked_at_in_part() -> None:

@@ -87,6 +87,7 @@ def test_variables_stand_in_strings() -> None:
         ("[1, 2, ]", "1:6", "JSON has no comma behind the last entry; remove it"),
         ("[1,,2]", "1:4", "a value is missing here"),
         ("[,1]", "1:2", "a value is missing here"),
+        ("\u2000", "1:1", "a value is missing here"),
         ('{"a": 1\n "b": 2}', "2:2", "a comma or a closing bracket is missing here, or before"),
         ('{"a" 1}', "1:6", "a colon is missing here"),
         ('{"a": }', "1:7", "a value is missing here"),

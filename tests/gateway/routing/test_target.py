@@ -98,6 +98,8 @@ def test_what_is_sent_upstream(target: str, sent: str) -> None:
         ("/public/..%2fadmin?x", "/admin?x"),
         ("/public%2f..%2fadmin%20", "/admin%20"),
         ("/a/%2e", "/a"),
+        ("//a/%2e%2e/b", "/b"),
+        ("/a/../..%2fb?c", "/b?c"),
     ],
 )
 def test_unclean_paths_are_redirected(target: str, wanted: str) -> None:

@@ -444,12 +444,14 @@ def whole(answer: Answer | None, unread: bytes) -> tuple[object, ...]:
 
 
 def test_a_101_of_many_fields() -> None:
-    """As many as may be are read; one more is nonsense, and told; an interim response's do not count."""
+    """As many as may be are read; one more is nonsense, and told; those of each head count by themselves."""
     fields = [(b"X-%d" % number, b"x") for number in range(9)]
     early = message_head(b"HTTP/1.1 103 Early Hints", fields)
     answer = early + message_head(b"HTTP/1.1 101 Switching Protocols", fields)
     assert isinstance(AnswerReader(most_fields=9).receive_data(answer), Switching)
     told = AnswerReader(most_fields=8).receive_data(answer)
+    assert told == Nonsense(reason="its 103 has more than 8 header fields")
+    told = AnswerReader(most_fields=8).receive_data(answer[len(early) :])
     assert told == Nonsense(reason="its 101 has more than 8 header fields")
 
 
@@ -547,6 +549,11 @@ def test_an_answer_is_known_by_its_first_bytes() -> None:
         (SWITCHING + b"\r\nA: b\n\r\n", "CR LF"),
         (SWITCHING + b"\r\nA: b\r\n\n", "CR LF"),
         (b"HTTP/1.1 103 Early Hints\n\n", "CR LF"),
+        (
+            b"HTTP/1.1 103 Early Hints\r\nA\r\n\r\n" + SWITCHING + b"\r\n\r\n",
+            "header line 1 of its 103 has no colon",
+        ),
+        (b"HTTP/1.1 100\r\nA: b\nC: d\r\n\r\n" + SWITCHING + b"\r\n\r\n", "its 100 cannot be passed on"),
         (b"HTTP/1.1 101 Switching\x00\r\n\r\n", "begins with"),
         (b"HTTP/1.1 101 Switching\nA: b\r\n\r\n", "begins with"),
         (b"HTTP/1.1 1010 Odd\r\n\r\n", "begins with"),
