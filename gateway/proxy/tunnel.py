@@ -38,10 +38,10 @@ _LAST_WORDS: Final = 0.25
 """Seconds to deliver what a stop's deadline finds in the buffers."""
 
 _DELIVERY: Final = 0.01
-"""Seconds until the first look at what still waits to be delivered ahead of a reset."""
+"""Seconds until a first look at what still waits to be delivered ahead of a reset ..."""
 
-_RARELY: Final = 1.0
-"""Seconds between two such looks, in the end."""
+_SELDOM: Final = 1.0
+"""... and between two, in the end: a thousand slow readers are no reason to be busy."""
 
 _STALLED: Final = 30.0
 """Seconds for which a reset waits for a peer that takes nothing more."""
@@ -152,7 +152,8 @@ class Leg(asyncio.Protocol):
     def reset(self) -> None:
         """Close with a RST behind all that is to be delivered; give up on a peer that takes nothing more."""
         if not self.lost:
-            self._reset_once_delivered(unsent(self.transport), asyncio.get_running_loop().time())
+            now = asyncio.get_running_loop().time()
+            self._reset_once_delivered(unsent(self.transport), now, _DELIVERY)
 
     def end(self) -> None:
         """Pass on that nothing more will be written here."""
@@ -164,8 +165,11 @@ class Leg(asyncio.Protocol):
         else:
             self.close()
 
-    def _reset_once_delivered(self, waited: int, since: float, pause: float = _DELIVERY) -> None:
-        """Reset if nothing waits to be delivered; what does was `waited` bytes at `since`."""
+    def _reset_once_delivered(self, waited: int, since: float, delay: float) -> None:
+        """Reset if nothing waits to be delivered, else look again after `delay`.
+
+        What waits was `waited` bytes at `since`, when it last became less.
+        """
         if self.lost:
             return
         loop = asyncio.get_running_loop()
@@ -173,9 +177,8 @@ class Leg(asyncio.Protocol):
         if waiting < waited:
             since = loop.time()
         if waiting and loop.time() - since < _STALLED:
-            # A thousand slow readers would keep the loop busy with looks, were these not to get rarer.
-            longer = min(2 * pause, _RARELY)
-            loop.call_later(pause, self._reset_once_delivered, waiting, since, longer)
+            longer = min(2 * delay, _SELDOM)
+            loop.call_later(delay, self._reset_once_delivered, waiting, since, longer)
         else:
             reset(self.transport)
 

@@ -2,9 +2,9 @@
 
 import argparse
 import asyncio
+import signal
 import sys
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import product
@@ -58,12 +58,15 @@ class Tally:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command: 0, or 1 where an outcome differs or a close is slow, or 2 for wrong usage."""
     options = _parser().parse_args(arguments)
-    tally = Tally()
-    with suppress(KeyboardInterrupt):
-        asyncio.run(_run(options.cases, tally, long=options.long))
-    if not tally.cases:
+    names = ["raw", *(case.name for case in catalogue(long=options.long))]
+    if not any(name.startswith(options.cases) for name in names):
         print(f"conformance: no case has a number that begins with {options.cases}", file=sys.stderr)
         return 2
+    tally = Tally()
+    try:
+        asyncio.run(_run(options.cases, tally, long=options.long))
+    except KeyboardInterrupt:
+        return 128 + signal.SIGINT
     print(tally.summary())
     return 1 if tally.different or tally.slow else 0
 

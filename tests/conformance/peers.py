@@ -87,7 +87,7 @@ async def websockets_server(port: int, reports: Reports) -> AsyncIterator[None]:
     async def handler(connection: ServerConnection) -> None:
         reports.put_nowait(await _echo_with_websockets(connection))
 
-    async with serve(handler, "127.0.0.1", port, max_size=None):
+    async with serve(handler, "127.0.0.1", port, max_size=None, ping_interval=None):
         yield
 
 
@@ -119,6 +119,7 @@ async def websockets_client(url: str, case: Case) -> Told:
         url,
         compression="deflate" if case.agreed else None,
         max_size=None,
+        ping_interval=None,
         close_timeout=_BRIEFLY if case.goodbye == "silence" else PATIENCE,
         proxy=None,
     ) as connection:

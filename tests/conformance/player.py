@@ -1,7 +1,7 @@
 """Plays a case at whoever is at the other end of a connection, and tells what came of it.
 
 A player is a client or a server; the other end is real, and speaks first or second.  It reads all the time,
-so that nobody waits for it, and knows three ends: FIN, RST, and none within `PATIENCE`.
+so that nobody waits for it, and knows three ends: FIN, RST, and none within `_PATIENCE`.
 """
 
 import asyncio
@@ -19,6 +19,9 @@ from tests.conformance.frames import CLOSE, Frame, Reader, Seen
 from tests.servers import Peer
 
 Ending = Literal["FIN", "RST", "no end", "its own RST"]
+
+_PATIENCE: Final = 45.0
+"""Seconds without a byte after which there is no end; a peer may take many to read 65,536 fragments."""
 
 _KEY: Final = b"dGhlIHNhbXBsZSBub25jZQ=="
 
@@ -140,7 +143,7 @@ class Player:
                 self._take_head(await self._peer.read_head())
             self._opened = True
             self._come.set()
-            while data := await self._peer.read_some():
+            while data := await self._peer.read_some(patience=_PATIENCE):
                 self._reader.feed(data)
                 self._come.set()
         except ConnectionResetError:
@@ -209,7 +212,7 @@ class Player:
         if self._refused:
             return
         try:
-            await self._peer.send(data)
+            await self._peer.send(data, patience=_PATIENCE)
         except ConnectionResetError:
             self._refused = True
         except BrokenPipeError:
