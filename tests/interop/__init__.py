@@ -9,8 +9,9 @@ Strategy
     servers.py   websockets, aiohttp, and Starlette on uvicorn with wsproto or websockets: the server's side
     clients.py   websockets and aiohttp: the client's side
     npm.py       Node and what comes from npm, where a machine has it
-    node/        the same conversation in JavaScript: `ws`, the WebSocket of browsers, and pages to develop
+    node/        the conversation in JavaScript, by `ws` and by the WebSocket of browsers; a chat; a project
     pairs.py     the matrix: which client, which server, and what has to be the same
+    chat.py      a chat by Socket.IO, and its guests
 
     test_pairs.py      the matrix, and large messages
     test_socketio.py   Socket.IO: polling, its upgrade, rooms, and a gateway that is started anew
