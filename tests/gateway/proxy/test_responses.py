@@ -107,8 +107,7 @@ async def test_people_get_a_page(picky: GatewayThread, accept: str) -> None:
     assert "\r\nContent-Type: text/html; charset=utf-8\r\n" in head
     assert (
         "\r\nContent-Security-Policy: default-src 'none'; img-src data:; style-src 'unsafe-inline'; "
-        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'\r\n"
-        in head
+        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'\r\n" in head
     )
     assert "<title>404 Not Found</title>" in body
     assert "balancer takes this request" in body
