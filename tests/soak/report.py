@@ -11,8 +11,8 @@ from tests.soak.world import Footprint
 _SPARE_MEMORY: Final = 8 << 20
 """Bytes by which the gateway's memory may grow once it has warmed up: an allocator gives little back."""
 
-_WARM: Final = 2
-"""Rounds after which a gateway has seen everything once."""
+_WARM: Final = 3
+"""Rounds after which a gateway has seen everything, and its allocator the most of it."""
 
 _HOW: Final = (
     "`python -m tests.soak` makes this report. Clients of the `websockets` library, clients that behave"
