@@ -25,7 +25,7 @@ from typing import Final, cast
 import aiohappyeyeballs
 
 from gateway.config.resources.listen import KeepAliveConfig
-from gateway.proxy.listen import probe
+from gateway.proxy.listen import probes
 from gateway.proxy.names import AddressInfo, Names, SlowNameError
 from gateway.routing import Upstream
 from gateway.websocket.handshake import Answer, AnswerReader, Nonsense, Ordinary, Switching
@@ -41,6 +41,9 @@ _REMEMBERED: Final = 10.0
 
 _NEXT_ADDRESS: Final = 0.25
 """Seconds after which the next address of a name is tried as well."""
+
+PROBES: Final = probes(KeepAliveConfig())
+"""The options of a socket to an upstream: Go's probes."""
 
 
 class UpstreamError(Exception):
@@ -61,7 +64,8 @@ def open_socket(address: AddressInfo) -> socket.socket:
     """A socket for a connection to an upstream, which the kernel probes."""
     family, kind, protocol, _, _ = address
     sock = socket.socket(family, kind, protocol)
-    probe(sock, KeepAliveConfig())
+    for option in PROBES:
+        sock.setsockopt(*option)
     return sock
 
 
@@ -149,7 +153,9 @@ class Dialer:
                 async with asyncio.timeout(_NEXT_ADDRESS):
                     # A number, not a name: nothing is looked up, and the loop needs no socket of ours.
                     transport, leg = await loop.create_connection(OpeningLeg, known.nearest, upstream.port)
-                probe(transport.get_extra_info("socket"), KeepAliveConfig())
+                sock = transport.get_extra_info("socket")
+                for option in PROBES:
+                    sock.setsockopt(*option)
             except OSError:
                 known.nearest = None
             else:
