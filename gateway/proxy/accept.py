@@ -27,6 +27,7 @@ import math
 import os
 import socket
 import ssl
+import sys
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
 from typing import Any, Final
@@ -81,6 +82,8 @@ class Door:
         """Who has the copies of those sockets."""
         self._crowded = asyncio.Event()
         """Whether the loop has to stop accepting."""
+        self._unseen = 0
+        """Connections to let in before descriptors are looked for again."""
         self._looked_at: set[socket.socket] = set()
         """The sockets for which the loop does not accept by itself."""
         self._tasks: set[asyncio.Task[None]] = set()
@@ -160,9 +163,18 @@ class Door:
         self._looked_at.clear()
 
     def _protocol(self) -> asyncio.Protocol:
-        if _no_room() is not None:
+        if self._is_crowded():
             self._crowded.set()
         return self._factory()
+
+    def _is_crowded(self) -> bool:
+        """Whether descriptors have become scarce; looked for in time, but not at each connection."""
+        self._unseen -= 1
+        if self._unseen > 0:
+            return False
+        limit, spare, lowest = _descriptors()
+        self._unseen = spare // 8
+        return lowest >= limit - spare
 
     def _hold(self, coroutine: Coroutine[object, object, None], name: str) -> asyncio.Task[None]:
         task = asyncio.get_running_loop().create_task(coroutine, name=name)
@@ -175,7 +187,8 @@ class Door:
         while True:
             # Who waits here is let in by another process, where one shares the socket.
             await self._wait_for_room()
-            await self._wait_for_descriptors()
+            if self._is_crowded():
+                await self._wait_for_descriptors()
             try:
                 sock, peer = await loop.sock_accept(listening)
             except OSError as error:
@@ -250,24 +263,29 @@ class Door:
 
 
 def _no_room() -> str | None:
-    """Why no further client should be let in; None where there are descriptors enough.
-
-    A new one gets the lowest number that is free: where that is high, hardly any are left.
-    """
-    if resource is None:
+    """Why no further client should be let in; None where there are descriptors enough."""
+    limit, spare, lowest = _descriptors()
+    if lowest < limit - spare:
         return None
-    limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
-    spare = min(_SPARE, limit // 8)
+    what = f"this process has {limit - spare} of the {limit} files open that it may"
+    return f"{what}, a WebSocket takes two, and ulimit -Hn tells the limit"
+
+
+def _descriptors() -> tuple[int, int, int]:
+    """How many there may be, how many of them are kept, and the lowest number that is free.
+
+    A new one gets that number: where it is high, hardly any are left.
+    """
+    limit = -1 if resource is None else resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    if limit < 0:  # as infinity is told
+        return sys.maxsize, _SPARE, 0
     try:
         lowest = os.dup(0)
     except OSError as error:
         lowest = limit if error.errno == errno.EMFILE else 0
     else:
         os.close(lowest)
-    if limit == resource.RLIM_INFINITY or lowest < limit - spare:
-        return None
-    what = f"this process has {limit - spare} of the {limit} files open that it may"
-    return f"{what}, a WebSocket takes two, and ulimit -Hn tells the limit"
+    return limit, min(_SPARE, limit // 8), lowest
 
 
 class _Counted(socket.socket):

@@ -27,7 +27,7 @@ import aiohappyeyeballs
 
 from gateway.config.resources.listen import KeepAliveConfig
 from gateway.limits import HEADER_FIELDS, OwnLimits
-from gateway.proxy.listen import probe
+from gateway.proxy.listen import probes
 from gateway.proxy.names import AddressInfo, Names, SlowNameError
 from gateway.routing import Upstream
 from gateway.websocket.handshake import Answer, AnswerReader, Nonsense, Ordinary, Switching
@@ -37,6 +37,9 @@ _REMEMBERED: Final = 10.0
 
 _NEXT_ADDRESS: Final = 0.25
 """Seconds after which the next address of a name is tried as well."""
+
+PROBES: Final = probes(KeepAliveConfig())
+"""The options of a socket to an upstream: Go's probes."""
 
 
 class UpstreamError(Exception):
@@ -57,7 +60,8 @@ def open_socket(address: AddressInfo) -> socket.socket:
     """A socket for a connection to an upstream, which the kernel probes."""
     family, kind, protocol, _, _ = address
     sock = socket.socket(family, kind, protocol)
-    probe(sock, KeepAliveConfig())
+    for option in PROBES:
+        sock.setsockopt(*option)
     return sock
 
 
@@ -150,7 +154,9 @@ class Dialer:
                 async with asyncio.timeout(_NEXT_ADDRESS if others else self._within):
                     # A number, not a name: nothing is looked up, and the loop needs no socket of ours.
                     transport, leg = await loop.create_connection(self._leg, known.nearest, upstream.port)
-                probe(transport.get_extra_info("socket"), KeepAliveConfig())
+                sock = transport.get_extra_info("socket")
+                for option in PROBES:
+                    sock.setsockopt(*option)
             except OSError as error:
                 known.nearest = None
                 if isinstance(error, TimeoutError) and not others:

@@ -141,18 +141,23 @@ def _bind_unix(address: Address) -> socket.socket:
 
 def probe(sock: socket.socket, config: KeepAliveConfig) -> None:
     """Let the kernel find out which silent clients have gone, as far as it can."""
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 0 if config.disable else 1)
+    for option in probes(config):
+        with suppress(OSError):  # an absurd value is refused by the system
+            sock.setsockopt(*option)
+
+
+def probes(config: KeepAliveConfig) -> tuple[tuple[int, int, int], ...]:
+    """The socket options for that: level, name and value of each."""
+    on = (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 0 if config.disable else 1)
     if config.disable:
-        return
+        return (on,)
     options = {"TCP_KEEPIDLE": config.idle or _IDLE, "TCP_KEEPALIVE": config.idle or _IDLE}
     if hasattr(socket, "TCP_KEEPIDLE"):
         del options["TCP_KEEPALIVE"]  # the name that macOS has for it
     options |= {"TCP_KEEPINTVL": config.interval or _INTERVAL, "TCP_KEEPCNT": config.count or _COUNT}
-    for name, value in options.items():
-        # A negative value leaves it to the system, as in Go; an absurd one is refused by it.
-        if value > 0 and hasattr(socket, name):
-            with suppress(OSError):
-                sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
+    # A negative value leaves it to the system, as in Go.
+    there = {getattr(socket, name): value for name, value in options.items() if hasattr(socket, name)}
+    return on, *((socket.IPPROTO_TCP, name, value) for name, value in there.items() if value > 0)
 
 
 def reason(address: Address, error: OSError) -> str:

@@ -69,10 +69,9 @@ async def bounded(number: int, loop: Loop) -> tuple[float, float]:
             before = Held.by(gateway.pid)
             first = await flooded(gateway, upstream, number)
             # What a process has once used, its allocator may keep: that is looked at by the second round.
-            rest = replace(before, memory=first)
-            await given_back(gateway.pid, rest)
+            await given_back(gateway.pid, replace(before, memory=first))
             second = await flooded(gateway, upstream, number)
-            await given_back(gateway.pid, rest)
+            await given_back(gateway.pid, replace(before, memory=max(first, second)))
             return (first - before.memory) / number, (second - before.memory) / number
         finally:
             await asyncio.to_thread(gateway.kill)

@@ -187,7 +187,8 @@ async def fate(gateway: GatewayProcess, upstream: Upstream, case: Case) -> str |
                         got += await client.read(10)
                     else:
                         if got.startswith(b"HTTP/1.1 101 "):
-                            client.end()  # as a client does that learns of the end
+                            with suppress(OSError):  # it may have been reset already
+                                client.end()  # as a client does that learns of the end
                         got += await client.read_to_end()
             except (ConnectionResetError, BrokenPipeError, EOFError) as error:
                 got += error.args[0] if isinstance(error, EOFError) else b""

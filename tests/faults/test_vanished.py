@@ -8,8 +8,9 @@ from functools import partial
 import pytest
 import pytest_asyncio
 
+from gateway.config.resources.listen import KeepAliveConfig
 from gateway.events import Close, Error, Open, Request
-from gateway.proxy import listen
+from gateway.proxy import dial, listen
 from tests.faults.namespaces import HERE, THERE, Network, needs_networks
 from tests.gateway.proxy.plain import GET
 from tests.gateway.proxy.raw import HANDSHAKE, SWITCHING, frame
@@ -26,6 +27,7 @@ def quick_probes(monkeypatch: pytest.MonkeyPatch) -> None:
     """The kernel's probes begin after one second and not after 15, and two of them are enough."""
     for name, value in (("_IDLE", 1), ("_INTERVAL", 1), ("_COUNT", 2)):
         monkeypatch.setattr(listen, name, value)
+    monkeypatch.setattr(dial, "PROBES", listen.probes(KeepAliveConfig()))
 
 
 class Cabled:
