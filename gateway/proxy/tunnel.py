@@ -38,6 +38,9 @@ GOING_AWAY: Final = 1001
 _STALLED: Final = 30.0
 """Seconds after which a peer that takes nothing more off a closing connection is given up."""
 
+_SILENCE: Final = 0.25
+"""Seconds after which nothing more is expected of a peer that has been told the end."""
+
 _LAST_WORDS: Final = 0.25
 """Seconds to deliver what a stop's deadline finds in the buffers."""
 
@@ -128,8 +131,8 @@ class Leg(asyncio.Protocol):
         """Whether the connection has gone."""
 
     def eof_received(self) -> bool:
-        """Pass the end of this direction on, and keep the other one open."""
-        return self.tunnel.on_end(self)
+        """Pass the end of this direction on, and keep the other one open, unless it has ended already."""
+        return self.tunnel.on_end(self) and not self.closing
 
     def connection_lost(self, exc: Exception | None) -> None:
         """End the tunnel, as abruptly as this leg has ended."""
@@ -145,11 +148,16 @@ class Leg(asyncio.Protocol):
 
     def close(self) -> None:
         """Deliver what is in the write buffer, then close; give up on a peer that takes nothing more."""
-        if not (self.lost or self.closing):
-            self.closing = True
-            self._give_up_later(self.transport.get_write_buffer_size())
-            if not self.transport.is_closing():  # a second time, asyncio's TLS falls to pieces
-                self.transport.close()
+        if self.lost or self.closing:
+            return
+        self.closing = True
+        if self.ended or not self.transport.can_write_eof():
+            self._close()
+        else:
+            self.end()
+            self.tunnel.out_of(self).listen()
+            self.transport.resume_reading()
+            self._linger()
 
     def reset(self) -> None:
         """Close with a RST, where the system lets us."""
@@ -165,6 +173,29 @@ class Leg(asyncio.Protocol):
                 self.transport.write_eof()
         else:
             self.close()
+
+    def _linger(self, tries: int = 120) -> None:
+        """Read on behind our FIN, until the peer's own or a moment of silence, for half a minute at most.
+
+        The system resets a connection that is closed while bytes of the peer are unread, or before more of
+        them come, and what it has not delivered by then is lost.
+        """
+        heard = self.tunnel.out_of(self).decoder.wire_bytes
+        asyncio.get_running_loop().call_later(_SILENCE, self._look_for_silence, heard, tries)
+
+    def _look_for_silence(self, heard: int, tries: int) -> None:
+        if self.lost:
+            return
+        silent = self.tunnel.out_of(self).decoder.wire_bytes == heard
+        if (silent and not self.transport.get_write_buffer_size()) or not tries:
+            self._close()
+        else:
+            self._linger(tries - 1)
+
+    def _close(self) -> None:
+        self._give_up_later(self.transport.get_write_buffer_size())
+        if not self.transport.is_closing():  # a second time, asyncio's TLS falls to pieces
+            self.transport.close()
 
     def _give_up_later(self, waiting: int) -> None:
         if waiting:
@@ -236,7 +267,7 @@ class Direction:
         self._drain(b"")
 
     def listen(self) -> None:
-        """The sink has gone: forward nothing more, but count what still comes."""
+        """The sink has gone, or is going: forward nothing more, but count what still comes."""
         if not self.source.lost:
             self._receive(self._drain)
 
@@ -247,7 +278,7 @@ class Direction:
 
     def _drain(self, data: bytes) -> None:
         """Forward up to the next boundary; there, say Close, and only listen from then on."""
-        if not (self.said or self.sink.lost):
+        if not (self.said or self.sink.lost or self.sink.closing):
             rest = self.decoder.to_boundary(data)
             self.sink.transport.write(data[:rest])
             self._look(data[:rest])
@@ -409,7 +440,7 @@ class Tunnel:
             # Its peer may still be answering the Close; what can no longer reach a boundary ends here.
             self.out_of(leg).cut()
             self.settle()
-        elif exc is not None:
+        elif exc is not None and not other.closing:
             other.reset()
         else:
             other.close()
