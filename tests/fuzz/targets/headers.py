@@ -2,10 +2,10 @@ r"""Header fields on their way, and what is written down of them.
 
 Input: a byte of options, then lines, each a header field; in them, byte 0x02 stands for a secret.
 
-Oracle: what goes upstream has one Host, ours, no hop-by-hop field, none that Connection names, and every other
-field as it came; what can be sent on has no byte that ends a line.  A secret is in no record where it is the
-value of a secret field, of a secret parameter, a password, or a subprotocol that carries a token; writing down
-what was written down changes nothing.
+Oracle: what goes upstream has one Host, ours, no hop-by-hop field, none that Connection names, and every
+other field as it came; what can be sent on has no byte that ends a line.  A secret is in no record where it
+is the value of a secret field, of a secret parameter, a password, or a subprotocol that carries a token;
+writing down what was written down changes nothing.
 """
 
 from typing import Final
@@ -108,7 +108,7 @@ def _written_down(fields: list[Field]) -> None:
     for (name, value), (told_name, told_value) in zip(real, told, strict=True):
         assert told_name == readable(name)
         lower = name.lower()
-        if lower in _SECRET_NAMES or lower.endswith((b"-token", b"-key")) and lower != b"sec-websocket-key":
+        if lower in _SECRET_NAMES or (lower.endswith((b"-token", b"-key")) and lower != b"sec-websocket-key"):
             assert told_value == "[redacted]"
         elif lower == b"sec-websocket-protocol":
             offered = [part.strip(b" \t") for part in value.split(b",")]
