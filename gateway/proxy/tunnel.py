@@ -10,7 +10,9 @@ Strategy
 Rules
     * A full write buffer on one leg pauses the reads of the other.
     * The end of one direction (FIN) is passed on as such, and the other direction lives on; where a leg
-      speaks TLS, which has no half-close here, it ends the tunnel once what was read is delivered.
+      speaks TLS, which has no half-close here, it ends the tunnel once what was read is delivered.  A TLS
+      peer that goes on sending behind the other side's end may lose the rest of what was sent to it:
+      asyncio's TLS breaks a connection off on which more comes behind its own end.
     * A reset on one leg resets the other.
     * A stop puts one Close 1001 into each direction that has none, at a boundary; behind it nothing
       follows.  A direction that cannot reach a boundary in time ends by FIN.
