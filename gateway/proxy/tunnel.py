@@ -10,7 +10,9 @@ Strategy
 Rules
     * A full write buffer on one leg pauses the reads of the other.
     * The end of one direction (FIN) is passed on as such, and the other direction lives on; where a leg
-      speaks TLS, which has no half-close here, it ends the tunnel once what was read is delivered.
+      speaks TLS, which has no half-close here, it ends the tunnel once what was read is delivered.  A TLS
+      peer that goes on sending behind the other side's end may lose the rest of what was sent to it:
+      asyncio's TLS breaks a connection off on which more comes behind its own end.
     * A reset on one leg resets the other, behind all that came ahead of it.
     * A stop puts one Close 1001 into each direction that has none, at a boundary; behind it nothing
       follows.  A direction that cannot reach a boundary in time ends by FIN.
@@ -33,6 +35,12 @@ from gateway.websocket.handshake import Extensions
 
 GOING_AWAY: Final = 1001
 """The code of the Close frames that a stop sends (RFC 6455 section 7.4.1)."""
+
+_LINGER: Final = 30.0
+"""Seconds for which a peer that has been told the end may go on sending ..."""
+
+_SILENCE: Final = 0.25
+"""... and after which nothing more is expected of one that sends nothing."""
 
 _LAST_WORDS: Final = 0.25
 """Seconds to deliver what a stop's deadline finds in the buffers."""
@@ -123,8 +131,8 @@ class Leg(asyncio.Protocol):
         """Whether the connection has gone."""
 
     def eof_received(self) -> bool:
-        """Pass the end of this direction on, and keep the other one open."""
-        return self.tunnel.on_end(self)
+        """Pass the end of this direction on, and keep the other one open, unless it has ended already."""
+        return self.tunnel.on_end(self) and not self.closing
 
     def connection_lost(self, exc: Exception | None) -> None:
         """End the tunnel, as abruptly as this leg has ended."""
@@ -143,11 +151,21 @@ class Leg(asyncio.Protocol):
         self.tunnel.into(self).release()
 
     def close(self) -> None:
-        """Deliver what is in the write buffer, then close."""
-        if not (self.lost or self.closing):
-            self.closing = True
-            if not self.transport.is_closing():  # a second time, asyncio's TLS falls to pieces
-                self.transport.close()
+        """Deliver what is in the write buffer, then close: with a FIN, behind which the peer's is awaited."""
+        if self.lost or self.closing:
+            return
+        self.closing = True
+        if self.ended or not self.transport.can_write_eof():
+            self.let_go()
+        else:
+            self.end()
+            self.tunnel.out_of(self).listen()
+            self._linger(-1, asyncio.get_running_loop().time() + _LINGER)
+
+    def let_go(self) -> None:
+        """Close, now that nothing more is to be read."""
+        if not self.transport.is_closing():  # a second time, asyncio's TLS falls to pieces
+            self.transport.close()
 
     def reset(self) -> None:
         """Close with a RST behind all that is to be delivered; give up on a peer that takes nothing more."""
@@ -164,6 +182,22 @@ class Leg(asyncio.Protocol):
                 self.transport.write_eof()
         else:
             self.close()
+
+    def _linger(self, heard: int, until: float) -> None:
+        """Read on behind our FIN as long as there is more than the `heard` bytes.
+
+        The system resets a connection that is closed while bytes of the peer are unread, or before more of
+        them come, and what it has not delivered by then is lost.
+        """
+        if self.lost:
+            return
+        loop = asyncio.get_running_loop()
+        bytes_now = self.tunnel.out_of(self).decoder.wire_bytes
+        silent = bytes_now == heard and not self.transport.get_write_buffer_size()
+        if silent or loop.time() >= until:
+            self.let_go()
+        else:
+            loop.call_later(_SILENCE, self._linger, bytes_now, until)
 
     def _reset_once_delivered(self, waited: int, since: float, delay: float) -> None:
         """Reset if nothing waits to be delivered, else look again after `delay`.
@@ -239,7 +273,7 @@ class Direction:
         self._drain(b"")
 
     def listen(self) -> None:
-        """The sink has gone: forward nothing more, but count what still comes."""
+        """The sink has gone, or is going: forward nothing more, but count what still comes."""
         if not self.source.lost:
             self._receive(self._drain)
             if not self.source.ended:
@@ -252,7 +286,7 @@ class Direction:
 
     def _drain(self, data: bytes) -> None:
         """Forward up to the next boundary; there, say Close, and only listen from then on."""
-        if not (self.said or self.sink.lost):
+        if not (self.said or self.sink.lost or self.sink.closing):
             rest = self.decoder.to_boundary(data)
             self.sink.transport.write(data[:rest])
             self._look(data[:rest])
@@ -420,6 +454,8 @@ class Tunnel:
             self.up.close()
         elif not direction.said:
             direction.sink.end()
+        if leg.closing:
+            leg.let_go()
         self.settle()
         return half_close
 
@@ -440,6 +476,8 @@ class Tunnel:
             # Its peer may still be answering the Close; what can no longer reach a boundary ends here.
             self.out_of(leg).cut()
             self.settle()
+        elif other.closing:
+            return  # it has been told, and lingers
         elif isinstance(exc, BrokenPipeError):
             # It had sent its FIN, which may not have been read yet, and then refused what was sent to it.
             other.end()

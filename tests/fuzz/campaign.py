@@ -75,15 +75,6 @@ def run(name: str, seconds: int) -> Outcome:
     )
 
 
-def minimise(name: str) -> int:
-    """Put the fewest inputs that reach all that is reached into tests/corpus; return how many they are."""
-    kept = FOLDER / name / "kept"
-    shutil.rmtree(kept, ignore_errors=True)
-    kept.mkdir(parents=True)
-    _child(name, kept, "-merge=1", str(kept), str(CORPUS / name), str(FOLDER / name / "corpus"))
-    return len(list(kept.iterdir()))
-
-
 def _child(name: str, findings: Path, *options: str) -> str:
     """What a process that fuzzes `name` says."""
     command = [sys.executable, "-m", "tests.fuzz.child", name, str(findings), *options]

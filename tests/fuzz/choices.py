@@ -4,6 +4,8 @@ What a target needs besides its data (where to cut, which options) comes from th
 Where those run out, every decision is 0: any bytes are an input.
 """
 
+from itertools import pairwise
+
 
 class Choices:
     """An input, read from its front."""
@@ -44,4 +46,4 @@ class Choices:
 def pieces(data: bytes, places: list[int]) -> list[bytes]:
     """`data` cut at `places`, of which any may lie beyond its end; some pieces may be empty."""
     edges = [0, *sorted(place % (len(data) + 1) for place in places), len(data)]
-    return [data[start:end] for start, end in zip(edges, edges[1:], strict=False)]
+    return [data[start:end] for start, end in pairwise(edges)]

@@ -1,47 +1,69 @@
-"""`python -m tests.fuzz`: fuzz one target, or all of them, and tell what came of it."""
+"""`python -m tests.fuzz`: fuzz one target, or all of them, and tell what came of it.
+
+Exit status: 0 where nothing was found, 1 where something was, 2 where it could not run.
+"""
 
 import argparse
+import asyncio
 import sys
 from collections.abc import Sequence
 from importlib.util import find_spec
 
-from tests.fuzz.campaign import ROOT, CampaignError, Outcome, run
+from tests.fuzz import tunnel
+from tests.fuzz.campaign import FOLDER, ROOT, CampaignError, Outcome, run
 from tests.fuzz.targets import NAMES
+
+TUNNEL = "tunnel"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command: 0 where nothing was found, 1 where something was, 2 where it could not run."""
+    """Run the command."""
     parser = argparse.ArgumentParser(
         prog="python -m tests.fuzz",
-        description="Fuzz a part of the product; inputs that its oracle objects to are written to .fuzz.",
+        description=f"Fuzz what reads the words of strangers. TARGET is one of: {', '.join(NAMES)}; {TUNNEL} "
+        "(random streams through a live gateway); all. What is found is written to .fuzz/TARGET/findings.",
     )
-    parser.add_argument("target", choices=[*NAMES, "all"], help="what to fuzz", metavar="TARGET")
-    parser.add_argument("--seconds", type=int, default=60, help="for each target (60)", metavar="N")
+    parser.add_argument("target", choices=[*NAMES, TUNNEL, "all"], metavar="TARGET", help="what to fuzz")
+    parser.add_argument("--seconds", type=int, default=60, metavar="N", help="for each target (60)")
+    parser.add_argument("--seed", type=int, metavar="N", help="try this one tunnel again")
     args = parser.parse_args(argv)
-    if find_spec("atheris") is None:
+    names = [*NAMES, TUNNEL] if args.target == "all" else [args.target]
+    if args.seed is not None and names != [TUNNEL]:
+        parser.error("a seed belongs to a tunnel: python -m tests.fuzz tunnel --seed N")
+    if names != [TUNNEL] and find_spec("atheris") is None:
         print("atheris is missing here; install it with: pip install -e '.[test,fuzz]'", file=sys.stderr)
         return 2
     outcomes: list[Outcome] = []
     try:
-        for name in NAMES if args.target == "all" else [args.target]:
-            print(f"{name} ...", file=sys.stderr)
-            outcomes.append(run(name, args.seconds))
+        for name in names:
+            print(f"{name} …", file=sys.stderr)
+            outcomes.append(_tunnels(args.seconds, args.seed) if name == TUNNEL else run(name, args.seconds))
     except CampaignError as error:
         print(error, file=sys.stderr)
         return 2
     print(table(outcomes))
-    for outcome in outcomes:
-        for each in outcome.findings:
-            print(f"{outcome.target}: {each.relative_to(ROOT)}")
     return 1 if any(each.findings for each in outcomes) else 0
 
 
+def _tunnels(seconds: int, seed: int | None) -> Outcome:
+    """Random tunnels, or the one with this `seed`; what is wrong is printed as well."""
+    tried, took, wrong = asyncio.run(tunnel.campaign(seconds, seed))
+    path = FOLDER / TUNNEL / "findings"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("".join(f"{each}\n" for each in wrong))
+    print("".join(f"{each}\n" for each in wrong), end="")
+    return Outcome(
+        target=TUNNEL, executions=tried, seconds=took, coverage=None, findings=(path,) * bool(wrong)
+    )
+
+
 def table(outcomes: Sequence[Outcome]) -> str:
-    """The figures of all runs."""
+    """The figures of all runs, and below them where the findings are."""
     head = f"{'target':<14}{'executions':>12}{'a second':>10}{'coverage':>10}{'findings':>10}"
     rows = [
         f"{each.target:<14}{each.executions:>12,}{each.executions / max(1, each.seconds):>10,.0f}"
         f"{'' if each.coverage is None else each.coverage:>10}{len(each.findings):>10}"
         for each in outcomes
     ]
-    return "\n".join([head, *rows])
+    found = [f"{each.target}: {path.relative_to(ROOT)}" for each in outcomes for path in each.findings]
+    return "\n".join([head, *rows, *found])

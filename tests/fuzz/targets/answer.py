@@ -1,8 +1,8 @@
 """The reader of an upstream's answer to an opening handshake.
 
-Oracle: any split of the bytes gives the same answer, and no byte behind the head is lost.  A 101 that is taken
-is one to h11 as well, with the same fields, has no line that ends otherwise than in CR LF and nothing that
-could not be sent on, and reads the same once it is written again.  An ordinary answer is left untouched.
+Oracle: any split of the bytes gives the same answer, and no byte behind the head is lost.  A 101 that is
+taken is one to h11 as well, with the same fields, has no line that ends otherwise than in CR LF and nothing
+that could not be sent on, and reads the same once it is written again.  An ordinary answer is left untouched.
 """
 
 import re
@@ -103,8 +103,10 @@ def _switching(data: bytes, answer: Switching) -> None:
     client.send(_REQUEST)
     client.send(h11.EndOfMessage())
     client.receive_data(data)
-    while (event := client.next_event()).status_code != 101:
-        assert isinstance(event, h11.InformationalResponse)
+    event = client.next_event()
+    while isinstance(event, h11.InformationalResponse) and event.status_code != 101:
+        event = client.next_event()
+    assert isinstance(event, h11.InformationalResponse)
     assert list(event.headers) == [(name.lower(), value) for name, value in answer.fields]
     if mismatch(answer, KEY.encode()) is None:
         assert client.trailing_data[0] == answer.rest

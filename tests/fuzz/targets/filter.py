@@ -1,8 +1,8 @@
 """The filter expression.
 
-Oracle: an expression is a filter or a `FilterError` whose place is in it, and nothing else is raised; a filter
-answers for every kind of record; it shows what all its terms show, and a negated term shows the records that
-the term does not, but for those that lack what it asks for.
+Oracle: an expression is a filter or a `FilterError` whose place is in it, and nothing else is raised; a
+filter answers for every kind of record; it shows what all its terms show, and a negated term shows the
+records that the term does not, but for those that lack what it asks for.
 """
 
 from typing import Final

@@ -31,6 +31,13 @@ TOKENS: Final = (
 _INFLATED: Final = 64 * 1024 + 1024
 """Bytes of a compressed frame that are kept."""
 
+_OF_A_HEAD: Final = ("fin", "rsv", "opcode", "masked", "length", "key")
+_TOLD: Final = (
+    *_OF_A_HEAD,
+    *("number", "header_length", "message", "compressed", "payload", "code", "reason"),
+)
+"""What both decoders tell of a frame, besides what it violates."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
@@ -66,81 +73,112 @@ class Stream:
     """Code and reason of the first Close frame, as far as it came."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Head:
+    """A frame header (section 5.2)."""
+
+    fin: bool
+    rsv: int
+    opcode: int
+    masked: bool
+    length: int
+    extended: int
+    """Bytes of the length behind the first seven bits."""
+    key: bytes
+
+    @property
+    def size(self) -> int:
+        """Bytes of all of it."""
+        return 2 + self.extended + len(self.key)
+
+    @property
+    def walkable(self) -> bool:
+        """Whether the top bit of its length is 0."""
+        return self.length < 1 << 63
+
+
+def _head(data: bytes) -> Head | None:
+    """The header that `data` begins with; None where it is not whole."""
+    if len(data) < 2:
+        return None
+    first, second = data[0], data[1]
+    short = second & 127
+    extended = {126: 2, 127: 8}.get(short, 0)
+    behind = 2 + extended
+    masked = second >= 128
+    if len(data) < behind + 4 * masked:
+        return None
+    return Head(
+        fin=first >= 128,
+        rsv=first >> 4 & 7,
+        opcode=first & 15,
+        masked=masked,
+        length=int.from_bytes(data[2:behind], "big") if extended else short,
+        extended=extended,
+        key=data[behind : behind + 4] if masked else b"",
+    )
+
+
+def _broken(head: Head, options: Options, *, closed: bool, inside: bool) -> list[Rule]:
+    """What a header violates behind a Close frame (`closed`), or `inside` of a message."""
+    control, continuation = head.opcode >= 8, head.opcode == 0
+    marked = options.deflate and head.rsv & 4 != 0
+    allowed = options.rsv_known >> 4 | 4 * options.deflate
+    shortest = 0 if head.length < 126 else 2 if head.length < 65536 else 8
+    told = [
+        (closed, rules.AFTER_CLOSE),
+        (not head.masked and options.sender == "client", rules.CLIENT_UNMASKED),
+        (head.masked and options.sender == "upstream", rules.UPSTREAM_MASKED),
+        (head.opcode in {3, 4, 5, 6, 7, 11, 12, 13, 14, 15}, rules.RESERVED_OPCODE),
+        (head.rsv & ~allowed != 0, rules.RESERVED_BITS),
+        (not head.walkable, rules.LENGTH_TOP_BIT),
+        (head.extended > shortest, rules.LENGTH_NOT_MINIMAL),
+        (control and not head.fin, rules.CONTROL_FRAGMENTED),
+        (control and head.length > 125, rules.CONTROL_LONG),
+        (control and marked, rules.CONTROL_COMPRESSED),
+        (continuation and not inside, rules.CONTINUATION_ALONE),
+        (continuation and marked, rules.CONTINUATION_COMPRESSED),
+        (not control and not continuation and inside, rules.MESSAGE_INSIDE_MESSAGE),
+    ]
+    return [rule for broken, rule in told if broken]
+
+
 def naive(data: bytes, options: Options) -> Stream:
     """Decode `data` at once, as the RFC draws frames."""
     stream = Stream(frames=[], edges=[0], headers=[])
-    message, compressed, closed = 0, False, False
-    while True:
-        at = stream.edges[-1]
-        if at + 2 > len(data):
-            return stream
-        first, second = data[at], data[at + 1]
-        fin, rsv, opcode = first >= 0x80, first >> 4 & 7, first & 15
-        masked, short = second >= 0x80, second & 127
-        extended = 2 if short == 126 else 8 if short == 127 else 0
-        size = 2 + extended + 4 * masked
-        if at + size > len(data):
-            return stream
-        length = int.from_bytes(data[at + 2 : at + 2 + extended], "big") if extended else short
-        key = data[at + size - 4 : at + size] if masked else b""
-        control = opcode >= 8
-        marked = options.deflate and rsv & 4 != 0
-        allowed = options.rsv_known >> 4 | 4 * options.deflate
-        shortest = 0 if length < 126 else 2 if length < 65536 else 8
-        continuation = opcode == 0
-        told: list[tuple[bool, Rule]] = [
-            (closed, rules.AFTER_CLOSE),
-            (not masked and options.sender == "client", rules.CLIENT_UNMASKED),
-            (masked and options.sender == "upstream", rules.UPSTREAM_MASKED),
-            (opcode in {3, 4, 5, 6, 7, 11, 12, 13, 14, 15}, rules.RESERVED_OPCODE),
-            (rsv & ~allowed != 0, rules.RESERVED_BITS),
-            (length >> 63 == 1, rules.LENGTH_TOP_BIT),
-            (extended > shortest, rules.LENGTH_NOT_MINIMAL),
-            (control and not fin, rules.CONTROL_FRAGMENTED),
-            (control and length > 125, rules.CONTROL_LONG),
-            (control and marked, rules.CONTROL_COMPRESSED),
-            (continuation and message == 0, rules.CONTINUATION_ALONE),
-            (continuation and marked, rules.CONTINUATION_COMPRESSED),
-            (not control and not continuation and message != 0, rules.MESSAGE_INSIDE_MESSAGE),
-        ]
-        of, squeezed = opcode, False
-        if not control:
-            of, squeezed = (message, compressed) if continuation else (opcode, marked)
-            message, compressed = (0, False) if fin else (of, squeezed)
-        body = data[at + size : at + size + length] if length >> 63 == 0 else b""
-        wanted = 125 if opcode == 8 else _INFLATED if squeezed else options.preview
-        kept = body[:wanted] if length >> 63 == 0 else b""
-        payload = bytes(byte ^ key[place % 4] for place, byte in enumerate(kept)) if masked else kept
-        code, reason, wrong = _close(payload, whole=len(kept) == length) if opcode == 8 else (None, None, [])
-        if length >> 63:
-            code = reason = None
-            wrong = []
-        if opcode == 8 and not closed:
-            closed = True
+    message, compressed = 0, False
+    while (head := _head(data[stream.edges[-1] :])) is not None:
+        begins = stream.edges[-1] + head.size
+        stream.headers.append(begins)
+        wrong = _broken(head, options, closed=stream.close is not None, inside=message != 0)
+        of, squeezed = head.opcode, False
+        if head.opcode < 8:
+            marked = options.deflate and head.rsv & 4 != 0
+            of, squeezed = (head.opcode, marked) if head.opcode else (message, compressed)
+            message, compressed = (0, False) if head.fin else (of, squeezed)
+        told: dict[str, object] = {name: getattr(head, name) for name in _OF_A_HEAD}
+        told |= {
+            "number": len(stream.frames),
+            "header_length": head.size,
+            "message": of,
+            "compressed": squeezed,
+        }
+        wanted = 125 if head.opcode == 8 else _INFLATED if squeezed else options.preview
+        body = data[begins : begins + min(head.length, wanted)] if head.walkable else b""
+        payload = bytes(byte ^ head.key[at % 4] for at, byte in enumerate(body)) if head.masked else body
+        code, reason = None, None
+        if head.opcode == 8 and head.walkable:
+            code, reason, more = _close(payload, whole=len(payload) == head.length)
+            wrong += more
+        if head.opcode == 8 and stream.close is None:
             stream.close = code, reason
-        stream.frames.append(
-            {
-                "number": len(stream.frames),
-                "fin": fin,
-                "rsv": rsv,
-                "opcode": opcode,
-                "masked": masked,
-                "length": length,
-                "header_length": size,
-                "key": key,
-                "message": of,
-                "compressed": squeezed,
-                "payload": payload,
-                "code": code,
-                "reason": reason,
-                "rules": Counter([rule for broken, rule in told if broken] + wrong),
-            }
-        )
-        stream.headers.append(at + size)
-        if length >> 63:
-            stream.blind_from = at + size
-            return stream
-        stream.edges.append(at + size + length)
+        told |= {"payload": payload, "code": code, "reason": reason, "rules": Counter(wrong)}
+        stream.frames.append(told)
+        if not head.walkable:
+            stream.blind_from = begins
+            break
+        stream.edges.append(begins + head.length)
+    return stream
 
 
 def _close(payload: bytes, *, whole: bool) -> tuple[int | None, str | None, list[Rule]]:
@@ -242,25 +280,7 @@ def _as_the_tunnel(options: Options, expected: Stream, split: list[bytes], room:
 
 
 def _told(frame: SeenFrame) -> dict[str, object]:
-    told: dict[str, object] = {
-        name: getattr(frame, name)
-        for name in [
-            "number",
-            "fin",
-            "rsv",
-            "opcode",
-            "masked",
-            "length",
-            "header_length",
-            "key",
-            "message",
-            "compressed",
-            "payload",
-            "code",
-            "reason",
-        ]
-    }
-    return told | {"rules": Counter(frame.rules)}
+    return {name: getattr(frame, name) for name in _TOLD} | {"rules": Counter(frame.rules)}
 
 
 def _totals(decoder: Decoder, expected: Stream, passed: int) -> None:

@@ -2,10 +2,10 @@ r"""Header fields on their way, and what is written down of them.
 
 Input: a byte of options, then lines, each a header field; in them, byte 0x02 stands for a secret.
 
-Oracle: what goes upstream has one Host, ours, no hop-by-hop field, none that Connection names, and every other
-field as it came; what can be sent on has no byte that ends a line.  A secret is in no record where it is the
-value of a secret field, of a secret parameter, a password, or a subprotocol that carries a token; writing down
-what was written down changes nothing.
+Oracle: what goes upstream has one Host, ours, no hop-by-hop field, none that Connection names, and every
+other field as it came; what can be sent on has no byte that ends a line.  A secret is in no record where it
+is the value of a secret field, of a secret parameter, a password, or a subprotocol that carries a token;
+writing down what was written down changes nothing.
 """
 
 from typing import Final

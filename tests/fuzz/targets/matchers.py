@@ -94,7 +94,10 @@ def check(data: bytes) -> None:
     pattern, rewrite, target, method, host = (
         line.decode("utf-8", "surrogateescape") for line in [*lines, *[b""] * 5][:5]
     )
-    _match(pattern, rewrite, target, match_type, trim, append)
+    spec = PathMatcherSpec(
+        match=pattern, match_type=match_type, rewrite=rewrite, trim_prefix=trim, append_prefix=append
+    )
+    _match(spec, target)
     fields = [(name, value.strip(b" \t")) for name, _, value in (line.partition(b":") for line in lines[5:9])]
     _decide(
         RequestHead(
@@ -103,10 +106,8 @@ def check(data: bytes) -> None:
     )
 
 
-def _match(pattern: str, rewrite: str, path: str, match_type: MatchType, trim: str, append: str) -> None:
-    spec = PathMatcherSpec(
-        match=pattern, match_type=match_type, rewrite=rewrite, trim_prefix=trim, append_prefix=append
-    )
+def _match(spec: PathMatcherSpec, path: str) -> None:
+    pattern, match_type, append = spec.match, spec.match_type, spec.append_prefix
     try:
         matcher = PathMatcher(spec)
         parameter = ParamMatcher(
@@ -117,7 +118,7 @@ def _match(pattern: str, rewrite: str, path: str, match_type: MatchType, trim: s
         assert match_type not in {MatchType.Exact, MatchType.Prefix, MatchType.Suffix, MatchType.Contains}
         return
     sent = matcher.match(path)
-    compared = path.removeprefix(trim)
+    compared = path.removeprefix(spec.trim_prefix)
     expected: bool | None = None
     match match_type:
         case MatchType.Exact:

@@ -104,18 +104,13 @@ def _related(one: PathPattern, other: PathPattern) -> None:
 
 def _paths(one: PathPattern, other: PathPattern) -> list[list[str]]:
     """Paths in which each segment is what one of the patterns says there, or something else, or nothing."""
-    length = min(4, max(len(one.segments), len(other.segments)) + 1)
-    if max(len(one.segments), len(other.segments)) > 3:
-        first = [segment.text or "w" for segment in one.segments]
-        second = [segment.text or "w" for segment in other.segments]
-        return (
-            [segments_of(common_path(one, other))]
-            if relation(one, other) is not Relation.DISJOINT
-            else [
-                first,
-                second,
-            ]
-        )
+    longest = max(len(one.segments), len(other.segments))
+    if longest > 3:  # all of them would be too many
+        paths = [[segment.text or "w" for segment in each.segments] for each in (one, other)]
+        if relation(one, other) is not Relation.DISJOINT:
+            paths.append(segments_of(common_path(one, other)))
+        return paths
+    length = longest + 1
     words = [
         {segments[place].text for segments in (one.segments, other.segments) if place < len(segments)} | {"w"}
         for place in range(length)
@@ -124,8 +119,7 @@ def _paths(one: PathPattern, other: PathPattern) -> list[list[str]]:
     for size in range(1, length + 1):
         for path in product(*words[:size]):
             if "" not in path[:-1]:
-                found.append(list(path))
-                found.append([*path, ""] if path[-1] else list(path))
+                found += [[*path], [*path, ""]] if path[-1] else [[*path]]
     return found
 
 

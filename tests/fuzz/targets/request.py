@@ -1,8 +1,9 @@
 """The reader of opening handshakes.
 
-Oracle: whatever `read_request` takes, aiohttp and h11 understand alike: target, fields, and what stands behind
-the head.  It takes no more and no less of it where more follows, and nothing of a head that is cut.  What is
-then written to the upstream is a request that h11 and `read_request` itself read as it was meant.
+Oracle: whatever `read_request` takes, aiohttp and h11 understand alike: target, fields, and what stands
+behind the head.  It takes no more and no less of it where more follows, and nothing of a head that is
+cut.  What is then written to the upstream is a request that h11 and `read_request` itself read as it was
+meant.
 """
 
 import asyncio

@@ -6,6 +6,7 @@ write variables; what variables add is bounded; no remark tells a value, and eac
 file gives variables, or problems that stand inside of it.
 """
 
+from collections.abc import Callable
 from typing import Final
 
 from gateway.config.envfile import parse_env
@@ -13,10 +14,9 @@ from gateway.config.substitution import ADDED_MAX, Remark, UnusableError, substi
 from tests.fuzz.choices import Choices
 
 TOKENS: Final = tuple(
-    b"${S} ${S:-w} ${N:-w} ${E-w} ${N=w} ${N:=w} ${E:+w} ${S+w} ${N?w} ${#L} ${!S*} ${L:2:3} ${S#*a} ${S##a*} "
-    b"${S%a} ${S//a/b} ${S/#a/b} ${S/%a/b} ${S^^} ${S^a} ${S,,} ${S@U} ${A_${D}} ${1} export N= \\n '".split(
-        b" "
-    )
+    b"${S} ${S:-w} ${N:-w} ${E-w} ${N=w} ${N:=w} ${E:+w} ${S+w} ${N?w} ${#L} ${!S*} ${L:2:3} ${S#*a} "
+    b"${S##a*} ${S%a} ${S//a/b} ${S/#a/b} ${S/%a/b} ${S^^} ${S^a} ${S,,} ${S@U} ${A_${D}} ${1} "
+    b"export N= \\n '".split()
 )
 
 _VALUE: Final = "xq7hunter2zv"
@@ -30,6 +30,15 @@ _ENVIRONMENT: Final = {
     "Y": "}${",
     "B": "x\udc80",
 }
+
+
+_CHANGES: Final[dict[str, Callable[[str], str]]] = {
+    "^^": str.upper,
+    "@U": str.upper,
+    ",,": str.lower,
+    "@L": str.lower,
+}
+_FORMS: Final = ("", ":-", "-", ":=", "=", ":+", "+", ":?", "?", "@U", "@L", ":1", "^^", ",,", "#")
 
 
 def check(data: bytes) -> None:
@@ -91,30 +100,15 @@ def _simple(choices: Choices) -> None:
         literal = _harmless(choices.take(choices.below(6)))
         name = ("S", "E", "NONE", "L", "_x9")[choices.below(5)]
         word = _harmless(choices.take(choices.below(6)))
-        form = ("", ":-", "-", ":=", "=", ":+", "+", ":?", "?", "@U", "@L", ":1", "^^", ",,", "#")[
-            choices.below(15)
-        ]
+        form = _FORMS[choices.below(len(_FORMS))]
         given = expected_environment.get(name)
         missing = not given if form.startswith(":") else given is None
-        value = given or ""
-        written = f"{name}{form}{word}"
-        match form:
-            case "" | "^^" | ",," | "@U" | "@L":
-                written = f"{name}{form}"
-                change = {"^^": str.upper, "@U": str.upper, ",,": str.lower, "@L": str.lower}.get(form, str)
-                value = change(value)
-            case ":-" | "-" | ":=" | "=":
-                value = word if missing else value
-                if missing and "=" in form:
-                    expected_environment[name] = word
-            case ":+" | "+":
-                value = "" if missing else word
-            case ":?" | "?":
-                wrong |= missing
-            case ":1":
-                written, value = f"{name}:1:3", value[1:4]
-            case "#":
-                written, value = f"#{name}", str(len(value))
+        value = _meant(form, given or "", word, missing=missing)
+        if missing and form in {":=", "="}:
+            expected_environment[name] = word
+        wrong |= missing and form in {":?", "?"}
+        alone = f"{name}{form}" if form in {"", *_CHANGES} else f"{name}{form}{word}"
+        written = {":1": f"{name}:1:3", "#": f"#{name}"}.get(form, alone)
         text += literal + "${" + written + "}"
         expected += literal + value
     try:
@@ -125,6 +119,20 @@ def _simple(choices: Choices) -> None:
     assert not wrong
     assert done.text == expected
     assert environment == expected_environment
+
+
+def _meant(form: str, value: str, word: str, *, missing: bool) -> str:
+    """What a shell puts in the place of a simple form."""
+    match form:
+        case ":-" | "-" | ":=" | "=":
+            return word if missing else value
+        case ":+" | "+":
+            return "" if missing else word
+        case ":1":
+            return value[1:4]
+        case "#":
+            return str(len(value))
+    return _CHANGES.get(form, str)(value)
 
 
 def _harmless(data: bytes) -> str:

@@ -209,8 +209,8 @@ async def test_an_upstream_that_leaves_with_its_101(
                     assert (await client.read_to_end()).endswith(frame(b"hello and goodbye"))
                 except ConnectionResetError:
                     assert how == "abort"
-                opened = await secure_gateway.records.wait_for(Open, client=client.name)
-                await secure_gateway.records.wait_for(Close, conn=opened.conn)
+            opened = await secure_gateway.records.wait_for(Open, client=client.name)
+            await secure_gateway.records.wait_for(Close, conn=opened.conn)
     assert not secure_gateway.records.all(Error, status=500)
 
 
