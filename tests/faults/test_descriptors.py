@@ -14,7 +14,7 @@ from gateway.events import Close, Error
 from tests.faults.rest import Held, cpu_seconds, given_back
 from tests.gateway.proxy.plain import GET
 from tests.gateway.proxy.raw import HANDSHAKE, SWITCHING, frame
-from tests.gateways import LOOPS, GatewayProcess, Loop, config_of
+from tests.gateways import GatewayProcess, Loop, config_of
 from tests.servers import PATIENCE, Peer, Upstream
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the limit of another process is Linux's")
@@ -54,8 +54,15 @@ async def welcomed(client: Peer) -> None:
     assert await client.read(7) == frame(b"hello")
 
 
-@pytest.mark.parametrize("looks", [False, True])
-@pytest.mark.parametrize("loop", LOOPS)
+@pytest.mark.parametrize(
+    ("loop", "looks"),
+    [
+        ("uvloop", False),
+        ("uvloop", True),
+        ("asyncio", False),
+        pytest.param("asyncio", True, marks=pytest.mark.long),  # the same way as without
+    ],
+)
 async def test_who_comes_waits(loop: Loop, *, looks: bool) -> None:
     """Nobody is sent away; one message and no busy loop; and all that waited are served in the end."""
     async with Upstream() as upstream, answering(upstream):
