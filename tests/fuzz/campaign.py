@@ -47,7 +47,7 @@ def run(name: str, seconds: int) -> Outcome:
     """Fuzz the target `name`.  Raises CampaignError."""
     corpus, findings = FOLDER / name / "corpus", FOLDER / name / "findings"
     shutil.rmtree(findings, ignore_errors=True)
-    for folder in (corpus, findings, CORPUS / name):
+    for folder in (corpus, findings):
         folder.mkdir(parents=True, exist_ok=True)
     words = FOLDER / name / "dictionary"
     words.write_text("".join(f'"{_escaped(token)}"\n' for token in load(name).TOKENS))

@@ -36,9 +36,7 @@ def main() -> None:
                 why = "".join(traceback.format_exception(error))
                 (findings / f"{sign}.txt").write_bytes(why.encode(errors="backslashreplace"))
 
-    # libFuzzer starts itself again to merge corpora: as a command, for a shell.
-    command = f"{sys.executable} -m {__spec__.name} {name} {folder}"
-    atheris.Setup([command, *options], one_input)
+    atheris.Setup([name, *options], one_input)
     atheris.Fuzz()
 
 

@@ -46,8 +46,6 @@ class Lived:
     """What became of one end."""
 
     got: bytearray = field(default_factory=bytearray)
-    sent: int = 0
-    """Bytes of which the system took all."""
     how: How | None = None
     """How the other end's direction ended; None where nobody looked to the end."""
     enough: asyncio.Event = field(default_factory=asyncio.Event)
@@ -58,14 +56,13 @@ class Lived:
 
 async def _live(end: End, script: Script, sent: int, whole: int) -> Lived:
     """Follow a script, of which the first `sent` pieces have been sent; the other end sends `whole` bytes."""
-    lived = Lived(sent=sum(map(len, script.pieces[:sent])))
+    lived = Lived()
     reading = asyncio.create_task(_read(end, script, lived, whole))
     try:
         last = len(script.pieces) // 2 if script.early else len(script.pieces)
         for pause, piece in list(zip(script.pauses, script.pieces, strict=True))[sent:last]:
             await asyncio.sleep(pause)
             await end.send(piece)
-            lived.sent += len(piece)
         if not script.early:
             if script.waits:
                 await lived.enough.wait()
@@ -153,6 +150,8 @@ class Site:
                 return await self._tunnel(plan)
         except TimeoutError:
             return ["it hangs"]
+        except (AssertionError, EOFError, OSError) as error:
+            return [f"no tunnel: {error!r}"]
 
     async def _tunnel(self, plan: Plan) -> list[str]:
         peer, upstream = await open_tunnel(self.gateway.port, plan, self.upstreams)
