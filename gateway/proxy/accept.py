@@ -123,6 +123,7 @@ class Door:
                 self._hold(self._accept(sock), name)
             else:
                 self._by_loop.append(self._hold(self._leave_to_loop(sock), name))
+        await asyncio.sleep(0)  # who hears of the listener finds it at work
 
     async def _leave_to_us(self) -> None:
         """Let the loop accept no more connections by itself."""

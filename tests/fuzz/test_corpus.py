@@ -42,7 +42,7 @@ DEFECTS: Final = {
     "paths": ("gateway.routing.target._DOT_SEGMENT", NOTHING),
     "mux": ("gateway.routing.mux._mismatch", lambda _pattern, _segments: None),
     "matchers": ("gateway.routing.patterns._glob", lambda pattern: re.compile(translate(pattern))),
-    "text": ("gateway.text._UNSEEN", NOTHING),
+    "text": ("gateway.printable._UNSEEN", NOTHING),
     "filter": ("launcher.filter._NUMBER", re.compile("[0-9]+")),
     "headers": ("gateway.headers._SECRET_FIELDS", frozenset()),
     "events": ("gateway.text.escape", str),

@@ -49,7 +49,7 @@ async def test_what_a_client_is_sent(gateway_on: GatewayProcess, upstream: Upstr
         assert await client.read(2) == b"ok"
 
 
-@pytest.mark.parametrize("reason", [b"\x1b[2J", b"a\x00b", b"\x9b2J", b"\xff", b"\xe2\x80\xae"])
+@pytest.mark.parametrize("reason", [b"\x9b2J", b"\xff", b"\xe2\x80\xae"])
 async def test_a_reason_that_is_no_text(
     gateway_on: GatewayProcess, upstream: Upstream, reason: bytes
 ) -> None:
