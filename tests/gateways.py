@@ -179,12 +179,18 @@ def _descriptors(pid: int) -> int:
     return len(list(Path(f"/proc/{pid}/fd").iterdir()))
 
 
-def _be_gateway(
-    arguments: list[str], loop: Loop, env: dict[str, str], daemon: bool, pipes: tuple[Connection, Connection]
+def _be_gateway(  # noqa: PLR0917 - a process is given its arguments in order
+    arguments: list[str],
+    loop: Loop,
+    env: dict[str, str],
+    daemon: bool,
+    prepare: Callable[[], object],
+    pipes: tuple[Connection, Connection],
 ) -> None:
     """What `gateway_command` does; the process's own."""
     if daemon:
         os.setsid()
+    prepare()
     os.environ.clear()
     os.environ.update(env)
     if loop == "asyncio":
@@ -216,8 +222,12 @@ class GatewayProcess:
         loop: Loop = "uvloop",
         env: Mapping[str, str] | None = None,
         daemon: bool = False,
+        prepare: Callable[[], object] = bool,
     ) -> None:
-        """As a `daemon`, it has no terminal, whatever this process has."""
+        """As a `daemon`, it has no terminal, whatever this process has.
+
+        `prepare` is called in the new process before the gateway begins; it has to be picklable.
+        """
         self._folder = tempfile.TemporaryDirectory(prefix="gateway-")
         self.path = Path(self._folder.name, "config.yaml")
         """The config file."""
@@ -230,7 +240,7 @@ class GatewayProcess:
             arguments = ["-f", str(self.path), "--frames", frames, *options]
             self._process = _FORKS.Process(
                 target=_be_gateway,
-                args=(arguments, loop, os.environ | (env or {}), daemon, (its_output, its_errors)),
+                args=(arguments, loop, os.environ | (env or {}), daemon, prepare, (its_output, its_errors)),
             )
             self._process.start()
         self._threads = [

@@ -47,7 +47,7 @@ CLEANED: Final = {
     b"/private/%2e%2e/public/a": b"/public/a",
     b"//private/public/": b"/private/public/",
     b"//public/a": b"/public/a",
-    b"//evil.example/%2e%2e": b"/evil.example/%2e%2e",  # which is not clean either
+    b"//evil.example/%2e%2e": b"/",
     b"/\\evil.example//": b"/%5Cevil.example/",
     b"/\\evil.example/..": b"/",
     b"/public//private": b"/public/private",

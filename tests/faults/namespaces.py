@@ -6,6 +6,7 @@ uses it afterwards.  So a `Network` is a thread, and `run` is how to be there fo
 
 import asyncio
 import ctypes
+import os
 import shutil
 import socket
 import subprocess
@@ -14,7 +15,7 @@ import tempfile
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Final, Self, TypeVar
 
@@ -25,8 +26,11 @@ from tests.servers import Peer
 _NEW_NETWORK: Final = 0x40000000
 """CLONE_NEWNET."""
 
-_NEW_MOUNTS: Final = 0x00020000 | 0x00000200
-"""CLONE_NEWNS, and CLONE_FS, without which a thread may not have its own."""
+_OWN_FILES: Final = 0x00000200
+"""CLONE_FS."""
+
+_NEW_MOUNTS: Final = 0x00020000 | _OWN_FILES
+"""CLONE_NEWNS, and what a thread needs before it may have its own."""
 
 HERE: Final = "10.77.0.1"
 THERE: Final = "10.77.0.2"
@@ -93,6 +97,11 @@ class Network:
         """What `function` gives when it is called in this network."""
         return self._thread.submit(function).result()
 
+    @property
+    def join(self) -> Callable[[], None]:
+        """What takes a process with one thread into this network, with its files; it can be pickled."""
+        return partial(_join, f"/proc/{os.getpid()}/task/{self._id}/ns")
+
     def ip(self, *arguments: str) -> None:
         """The command `ip`."""
         self.run(lambda: _ip(*arguments))
@@ -139,6 +148,15 @@ def _bind_over(path: str, text: str) -> None:
         file.flush()
         Path(file.name).chmod(0o644)
         subprocess.run(["mount", "--bind", file.name, path], check=True)
+
+
+def _join(namespaces: str) -> None:
+    libc = ctypes.CDLL(None, use_errno=True)
+    _unshare(_OWN_FILES)  # a mount namespace is for who shares no working directory with anybody
+    for name in ("net", "mnt"):
+        with Path(namespaces, name).open("rb") as file:
+            if libc.setns(file.fileno(), 0):
+                raise OSError(ctypes.get_errno(), "setns")
 
 
 def _hardware(interface: str) -> str:

@@ -3,7 +3,6 @@
 import asyncio
 import signal
 import socket
-from functools import partial
 
 from gateway.events import Error, Stopping
 from tests.faults.namespaces import Network, needs_networks
@@ -22,7 +21,7 @@ async def test_without_ipv6() -> None:
         async with network.run(Upstream) as upstream:
             for addr in (":0", "localhost:0"):
                 config = config_of(f"http://localhost:{upstream.port}", addr=addr)
-                with network.run(partial(GatewayProcess, config)) as gateway:
+                with GatewayProcess(config, prepare=network.join) as gateway:
                     client = await network.peer("127.0.0.1", gateway.port)
                     with client:
                         await client.send(HANDSHAKE)
@@ -41,7 +40,7 @@ async def test_a_name_server_that_does_not_answer() -> None:
             nobody.bind(("127.0.0.1", 53))
             network.ask_at("127.0.0.1")
             config = config_of("http://some.name.example:80", shutdown_timeout=1)
-            with network.run(partial(GatewayProcess, config)) as gateway:
+            with GatewayProcess(config, prepare=network.join) as gateway:
                 clients = [await network.peer("127.0.0.1", gateway.port) for _ in range(12)]
                 for number, client in enumerate(clients):
                     await client.send(HANDSHAKE if number % 2 else GET)

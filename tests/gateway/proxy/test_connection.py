@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -97,7 +98,9 @@ async def test_what_cannot_be_read_is_not_kept(gateway_on: GatewayProcess, upstr
         await client.send(bytes(64 << 20))
         assert gateway_on.rss() - before < 16 << 20
         await server.send(OK)
-        assert (await client.read_to_end()).partition(b"\r\n\r\n")[2] == b"ok"
+        # What the system still has of the garbage makes a RST of the end, which may overtake the answer.
+        with suppress(ConnectionResetError):
+            assert (await client.read_to_end()).partition(b"\r\n\r\n")[2] == b"ok"
 
 
 def head_of(size: int, *, lines: int = 1) -> bytes:
