@@ -40,7 +40,7 @@ GOING_AWAY: Final = 1001
 _STALLED: Final = 30.0
 """Seconds after which a peer that takes nothing more off a closing connection is given up."""
 
-_SILENCE: Final = 0.25
+_SILENCE: Final = 2.0
 """Seconds after which nothing more is expected of a peer that has been told the end."""
 
 _LAST_WORDS: Final = 0.25
@@ -150,12 +150,20 @@ class Leg(asyncio.Protocol):
 
     def close(self) -> None:
         """Deliver what is in the write buffer, then close; give up on a peer that takes nothing more."""
-        if self.lost or self.closing:
-            return
-        self.closing = True
-        if self.ended or not self.transport.can_write_eof():
+        if not (self.lost or self.closing):
+            self.closing = True
             self._close()
-        else:
+
+    def leave(self) -> None:
+        """Close, but to a peer that may still be sending: send FIN, and read on to its own end for a while.
+
+        The system resets a connection that is closed while bytes of the peer are unread, or before more of
+        them come, and what it has not delivered by then is lost.
+        """
+        if self.ended or not self.transport.can_write_eof():
+            self.close()
+        elif not (self.lost or self.closing):
+            self.closing = True
             self.end()
             self.tunnel.out_of(self).listen()
             self.transport.resume_reading()
@@ -176,12 +184,8 @@ class Leg(asyncio.Protocol):
         else:
             self.close()
 
-    def _linger(self, tries: int = 120) -> None:
-        """Read on behind our FIN, until the peer's own or a moment of silence, for half a minute at most.
-
-        The system resets a connection that is closed while bytes of the peer are unread, or before more of
-        them come, and what it has not delivered by then is lost.
-        """
+    def _linger(self, tries: int = 15) -> None:
+        """Read on until the peer's end or a moment of silence, for half a minute at most."""
         heard = self.tunnel.out_of(self).decoder.wire_bytes
         asyncio.get_running_loop().call_later(_SILENCE, self._look_for_silence, heard, tries)
 
@@ -418,8 +422,8 @@ class Tunnel:
         half_close = self.down.transport.can_write_eof() and self.up.transport.can_write_eof()
         if not half_close or direction.sink.ended:
             # To close is to pass on the end as well.
-            self.down.close()
-            self.up.close()
+            self.down.leave()
+            self.up.leave()
         elif not direction.said:
             direction.sink.end()
         self.settle()
@@ -445,7 +449,7 @@ class Tunnel:
         elif exc is not None and not other.closing:
             other.reset()
         else:
-            other.close()
+            other.leave()
 
     def settle(self) -> None:
         """During a stop, close each connection over which both sides have said their last."""
