@@ -265,5 +265,8 @@ def decode(line: bytes | str) -> Event:
 
     Raises msgspec.DecodeError where the line is not one.
     """
-    event: Event = _decoder.decode(line)
+    try:
+        event: Event = _decoder.decode(line)
+    except UnicodeDecodeError as error:  # which msgspec says of text alone, whose bytes are no UTF-8
+        raise msgspec.DecodeError(str(error)) from None
     return event

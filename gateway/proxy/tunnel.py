@@ -39,7 +39,7 @@ GOING_AWAY: Final = 1001
 _LINGER: Final = 30.0
 """Seconds for which a peer that has been told the end may go on sending ..."""
 
-_SILENCE: Final = 0.25
+_SILENCE: Final = 2.0
 """... and after which nothing more is expected of one that sends nothing."""
 
 _LAST_WORDS: Final = 0.25
@@ -151,13 +151,21 @@ class Leg(asyncio.Protocol):
         self.tunnel.into(self).release()
 
     def close(self) -> None:
-        """Deliver what is in the write buffer, then close: with a FIN, behind which the peer's is awaited."""
-        if self.lost or self.closing:
-            return
-        self.closing = True
-        if self.ended or not self.transport.can_write_eof():
+        """Deliver what is in the write buffer, then close."""
+        if not (self.lost or self.closing):
+            self.closing = True
             self.let_go()
-        else:
+
+    def leave(self) -> None:
+        """Close, but to a peer that may still be sending: send FIN, and read on to its own end for a while.
+
+        The system resets a connection that is closed while bytes of the peer are unread, or before more of
+        them come, and what it has not delivered by then is lost.
+        """
+        if self.ended or not self.transport.can_write_eof():
+            self.close()
+        elif not (self.lost or self.closing):
+            self.closing = True
             self.end()
             self.tunnel.out_of(self).listen()
             self._linger(-1, asyncio.get_running_loop().time() + _LINGER)
@@ -184,11 +192,7 @@ class Leg(asyncio.Protocol):
             self.close()
 
     def _linger(self, heard: int, until: float) -> None:
-        """Read on behind our FIN as long as there is more than the `heard` bytes.
-
-        The system resets a connection that is closed while bytes of the peer are unread, or before more of
-        them come, and what it has not delivered by then is lost.
-        """
+        """Read on behind our FIN as long as there is more than the `heard` bytes."""
         if self.lost:
             return
         loop = asyncio.get_running_loop()
@@ -449,9 +453,9 @@ class Tunnel:
         direction = self.out_of(leg)
         half_close = self.down.transport.can_write_eof() and self.up.transport.can_write_eof()
         if not half_close or direction.sink.ended:
-            # To close is to pass on the end as well.
-            self.down.close()
-            self.up.close()
+            # To leave is to pass on the end as well.
+            self.down.leave()
+            self.up.leave()
         elif not direction.said:
             direction.sink.end()
         if leg.closing:
@@ -485,7 +489,7 @@ class Tunnel:
         elif exc is not None:
             other.reset()
         else:
-            other.close()
+            other.leave()
 
     def settle(self) -> None:
         """During a stop, close each connection over which both sides have said their last."""

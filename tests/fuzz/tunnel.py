@@ -54,9 +54,9 @@ class Lived:
     """Set when no more will come."""
 
 
-async def _live(end: End, script: Script, sent: int, whole: int) -> Lived:
-    """Follow a script, of which the first `sent` pieces have been sent; the other end sends `whole` bytes."""
-    lived = Lived()
+async def _live(end: End, script: Script, lived: Lived, whole: int) -> None:
+    """Follow a script, the first piece of which may have been sent; the other end sends `whole` bytes."""
+    sent = int(script.glued and bool(script.pieces))
     reading = asyncio.create_task(_read(end, script, lived, whole))
     try:
         last = len(script.pieces) // 2 if script.early else len(script.pieces)
@@ -83,7 +83,6 @@ async def _live(end: End, script: Script, sent: int, whole: int) -> Lived:
             end.peer.reset()
         else:
             end.peer.close()
-    return lived
 
 
 async def _read(end: End, script: Script, lived: Lived, whole: int) -> None:
@@ -145,20 +144,24 @@ class Site:
 
     async def _tried(self, plan: Plan) -> list[str]:
         self.tried += 1
+        client, server = Lived(), Lived()
         try:
             async with asyncio.timeout(_PATIENCE):
-                return await self._tunnel(plan)
+                return await self._tunnel(plan, client, server)
         except TimeoutError:
-            return ["it hangs"]
+            sizes = (
+                f"{len(server.got)} of {len(plan.client.data)}",
+                f"{len(client.got)} of {len(plan.upstream.data)}",
+            )
+            return [f"it hangs: {sizes[0]} bytes have come from the client, {sizes[1]} from the upstream"]
         except (AssertionError, EOFError, OSError) as error:
             return [f"no tunnel: {error!r}"]
 
-    async def _tunnel(self, plan: Plan) -> list[str]:
+    async def _tunnel(self, plan: Plan, client: Lived, server: Lived) -> list[str]:
         peer, upstream = await open_tunnel(self.gateway.port, plan, self.upstreams)
-        glued = [int(script.glued and bool(script.pieces)) for script in (plan.client, plan.upstream)]
-        client, server = await asyncio.gather(
-            _live(Plain(peer), plan.client, glued[0], len(plan.upstream.data)),
-            _live(upstream, plan.upstream, glued[1], len(plan.client.data)),
+        await asyncio.gather(
+            _live(Plain(peer), plan.client, client, len(plan.upstream.data)),
+            _live(upstream, plan.upstream, server, len(plan.client.data)),
         )
         ways = (
             Way("upstream", plan.upstream, plan.client, client, plan),

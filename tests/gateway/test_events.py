@@ -157,7 +157,16 @@ def test_a_record_survives_the_way_through_a_line(record: Record) -> None:
 
 @pytest.mark.parametrize(
     "line",
-    [b"", b"{}", b"not JSON", b'{"event":"frame"}', b'{"event":"tea","time":"","t_ns":1}', b"\xff", b"[]"],
+    [
+        b"",
+        b"{}",
+        b"not JSON",
+        b'{"event":"frame"}',
+        b'{"event":"tea","time":"","t_ns":1}',
+        b"\xff",
+        b"[]",
+        b'{"event":"stopping","time":"T","t_ns":1,"signal":"\xff","open":0}',
+    ],
 )
 def test_lines_that_are_no_records(line: bytes) -> None:
     """Raise what the documentation of `decode` names."""
