@@ -13,6 +13,7 @@ exchange    plain HTTP with an upstream
 dial        connections of our own to an upstream, and the opening handshake over them
 names       names of upstreams to addresses
 endings     resets, and what is to be delivered before them
+forward     the short way through a tunnel: write, then count
 tunnel      the byte tunnel after a 101
 responses   what goes back to the client; the one place where an error becomes a response
 log         records on their way to standard output

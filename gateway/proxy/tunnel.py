@@ -2,7 +2,7 @@
 
 Strategy
     A `Leg` is what a transport talks to; a `Direction` is one way through the tunnel, from one leg's
-    reads to the other's writes.  A leg's `data_received` is the `send` of a generator, `_forward`, which
+    reads to the other's writes.  A leg's `data_received` is the `send` of a generator, `forward`, which
     writes first and looks at the bytes afterwards: no task, no queue, no object for a message.  The frame
     boundaries are always known, because a stop has to put its Close frame (RFC 6455 section 5.5.1)
     between two frames, never into one.
@@ -22,15 +22,16 @@ Rules
 import asyncio
 import os
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Final
 
 from gateway.events import Close, How, Party, Side, SideTotals
 from gateway.proxy.dial import OpeningLeg
 from gateway.proxy.endings import reset, unread, unsent
+from gateway.proxy.forward import forward, forward_watched
 from gateway.proxy.log import EventLog, Tap
-from gateway.websocket.frames import LONG, Decoder, close_frame
+from gateway.websocket.frames import Decoder, close_frame
 from gateway.websocket.handshake import Extensions
 
 GOING_AWAY: Final = 1001
@@ -53,62 +54,6 @@ _SELDOM: Final = 1.0
 
 _STALLED: Final = 30.0
 """Seconds for which a reset waits for a peer that takes nothing more."""
-
-
-# Both begin with the same short cut, which is not worth a call: most chunks are one whole message.
-
-
-def _forward(write: Callable[[bytes], object], decoder: Decoder) -> Generator[None, bytes, None]:
-    """Forward, and keep the frame boundaries; nobody wants to know about the frames."""
-    steps, long_header, longest_short = decoder.steps, decoder.long_header, decoder.longest_short
-    ready = True
-    while True:
-        data = yield
-        write(data)
-        size = len(data)
-        if ready and size > 1:
-            step = steps[data[0]][data[1]]
-            if step == LONG and size > longest_short:
-                step = long_header + (data[2] << 8 | data[3])
-            if step == size:
-                decoder.omitted_frames += 1
-                decoder.omitted_bytes += size
-                continue
-        at = decoder.skip(data, 0) if decoder.plain else 0
-        if at < size:
-            decoder.receive_data(data[at:], 0)
-        ready = decoder.ready
-        data = b""  # a large one would stay until the next
-
-
-def _forward_watched(write: Callable[[bytes], object], tap: Tap) -> Generator[None, bytes, None]:
-    """Forward, count every frame, and hand over what the log has room for or what needs a look."""
-    decoder = tap.decoder
-    steps, long_header, longest_short = decoder.steps, decoder.long_header, decoder.longest_short
-    clock = time.monotonic_ns
-    ready = True
-    while True:
-        data = yield
-        write(data)
-        now = clock()
-        size = len(data)
-        at = 0
-        if not tap.room:
-            if ready and size > 1:
-                step = steps[data[0]][data[1]]
-                if step == LONG and size > longest_short:
-                    step = long_header + (data[2] << 8 | data[3])
-                if step == size:
-                    decoder.omitted_frames += 1
-                    decoder.omitted_bytes += size
-                    decoder.last_ns = now
-                    continue
-            if decoder.plain:
-                at = decoder.skip(data, now)
-        if at < size:
-            tap.receive_data(data[at:], now)
-        ready = decoder.ready
-        data = b""  # as above
 
 
 class Leg(asyncio.Protocol):
@@ -254,9 +199,9 @@ class Direction:
         """Begin to forward."""
         write = self.sink.transport.write
         tap = self.tap
-        forward = _forward(write, self.decoder) if tap is None else _forward_watched(write, tap)
-        next(forward)
-        self.source.data_received = forward.send
+        forwarding = forward(write, self.decoder) if tap is None else forward_watched(write, tap)
+        next(forwarding)
+        self.source.data_received = forwarding.send
 
     def hold(self) -> None:
         """The sink takes no more for now."""

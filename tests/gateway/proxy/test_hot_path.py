@@ -93,7 +93,7 @@ async def test_a_message_costs_one_write_and_nothing_else(sender: Side, size: in
         def forward() -> None:
             source.data_received(data)
 
-        assert calls(forward) == {"_forward": 1, "send": 1, "append": 1, "len": 1}
+        assert calls(forward) == {"forward": 1, "send": 1, "append": 1, "len": 1}
         assert wire.written == [data]
         assert wire.written[0] is data
 
@@ -110,7 +110,7 @@ async def test_a_message_that_is_only_counted_costs_a_look_at_the_clock(size: in
         def forward() -> None:
             down.data_received(data)
 
-        expected = {"_forward_watched": 1, "send": 1, "append": 1, "len": 1, "monotonic_ns": 1}
+        expected = {"forward_watched": 1, "send": 1, "append": 1, "len": 1, "monotonic_ns": 1}
         assert calls(forward) == expected
         assert (direction.decoder.frames, direction.decoder.wire_bytes) == (1, len(data))
         assert wire.written == [data]
