@@ -90,10 +90,10 @@ async def test_a_message_costs_one_write_and_nothing_else(sender: Side, size: in
         source, wire = (down, to_upstream) if sender == "client" else (up, to_client)
         data = message(sender, size)
 
-        def forward() -> None:
+        def pass_on() -> None:
             source.data_received(data)
 
-        assert calls(forward) == {"forward": 1, "send": 1, "append": 1, "len": 1}
+        assert calls(pass_on) == {"forward": 1, "send": 1, "append": 1, "len": 1}
         assert wire.written == [data]
         assert wire.written[0] is data
 
@@ -107,11 +107,11 @@ async def test_a_message_that_is_only_counted_costs_a_look_at_the_clock(size: in
         assert direction.tap is not None
         direction.tap.room = 0
 
-        def forward() -> None:
+        def pass_on() -> None:
             down.data_received(data)
 
         expected = {"forward_watched": 1, "send": 1, "append": 1, "len": 1, "monotonic_ns": 1}
-        assert calls(forward) == expected
+        assert calls(pass_on) == expected
         assert (direction.decoder.frames, direction.decoder.wire_bytes) == (1, len(data))
         assert wire.written == [data]
 
