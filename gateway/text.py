@@ -148,7 +148,7 @@ def words(event: Event) -> Words:
             rest = f"{count(event.frames, 'frame')} left out, {size(event.bytes)}"
         case Violation():
             conn, glyph, what = event.conn, ARROWS[event.sender], "wrong"
-            section = f"RFC 6455 section {event.rfc}" if event.rfc[:1].isdigit() else escape(event.rfc)
+            section = escape(f"RFC 6455 section {event.rfc}" if event.rfc[:1].isdigit() else event.rfc)
             rest = f"{escape(event.what)} ({section})"
         case Request():
             glyph, what, length, rest = EXCHANGE, escape(event.method), size(event.bytes), _request(event)
