@@ -72,8 +72,8 @@ async def stage() -> AsyncIterator[Stage]:
                 await asyncio.wait(handlers, timeout=PATIENCE)
 
 
-Step = Callable[[str], Awaitable[None]]
-"""What is waited for after each part of the conversation, which ends with a request for that path."""
+Step = Callable[[str], Awaitable[bool]]
+"""Waits after each part of the conversation, which ends with a request for that path; whether it was seen."""
 
 
 async def converse(port: int, told: Stage, until: Step) -> None:
@@ -89,8 +89,10 @@ async def converse(port: int, told: Stage, until: Step) -> None:
 
 
 async def _end_part(port: int, path: str, until: Step) -> None:
-    await _say(port, _get(path.encode()))
-    await until(path)
+    seen = False
+    while not seen:  # a live view leaves lines out where they come too fast for it
+        await _say(port, _get(path.encode()))
+        seen = await until(path)
 
 
 def _requests(name: str) -> list[bytes]:

@@ -35,8 +35,9 @@ BELOW: Final = re.compile(
 """How the rows of the footer and the summary begin."""
 
 
-async def no_wait(_path: str) -> None:
+async def no_wait(_path: str) -> bool:
     """Nobody looks on."""
+    return True
 
 
 async def piped(folder: Path, on: Stage, *options: str) -> tuple[bytes, str]:
@@ -114,9 +115,13 @@ async def test_a_terminal(tmp_path: Path) -> None:
             found = re.search(r"http://localhost:(\d+)/", terminal.text)
             assert found is not None
 
-            async def shown(path: str) -> None:
+            async def shown(path: str) -> bool:
                 said = f"200 {path} via".encode()
-                await asyncio.to_thread(terminal.wait_for, lambda: said in terminal.raw[-100_000:])
+                try:
+                    await asyncio.to_thread(terminal.wait_for, lambda: said in terminal.raw[-100_000:], 3)
+                except AssertionError:
+                    return False
+                return True
 
             await converse(int(found[1]), on, shown)
             assert terminal.rows[-1].startswith("p pause"), "the footer has gone"

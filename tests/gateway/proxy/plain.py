@@ -47,9 +47,9 @@ async def ask(port: int, request: bytes) -> tuple[int, bytes]:
 
 async def words(gateway: GatewayThread | GatewayProcess, request: bytes) -> tuple[int, str]:
     """Send a request that fails: the status of the answer, and what the log says."""
-    past = len(gateway.records.all(Error))
+    before = gateway.records.all(Error)
     status, body = await ask(gateway.port, request)
     assert json.loads(body)["status"] == status
-    error = await gateway.records.wait_for(Error, past=past)
-    assert error.status == status
+    past = sum(error.status == status for error in before)
+    error = await gateway.records.wait_for(Error, past=past, status=status)
     return status, error.message
