@@ -6,7 +6,7 @@ SECRETS    what was said on the way that is nobody's business
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Final
@@ -76,9 +76,9 @@ Step = Callable[[str], Awaitable[bool]]
 """Waits after each part of the conversation, which ends with a request for that path; whether it was seen."""
 
 
-async def converse(port: int, told: Stage, until: Step) -> None:
-    """Say everything to the gateway at `port`, a part at a time."""
-    for number, name in enumerate((*STRINGS, *BYTES)):
+async def converse(port: int, told: Stage, until: Step, names: Sequence[str] = (*STRINGS, *BYTES)) -> None:
+    """Say everything of the groups called `names` to the gateway at `port`, a part at a time."""
+    for number, name in enumerate(names):
         for request in _requests(name):
             told.answers.append(await _say(port, request))
         await _end_part(port, f"/part-{number}", until)
