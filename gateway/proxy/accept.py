@@ -2,7 +2,7 @@
 
 Strategy
     A listener that lets everybody in without TLS leaves accepting TCP connections to uvloop, which is the
-    fast way.
+    fast way, as long as there are plenty of file descriptors.
     Otherwise a task for each socket accepts connections one by one and looks at them before there is any
     protocol: at the peer's address, at the number of those that are connected, and, where TLS is spoken,
     at the first byte, which tells a client that speaks cleartext.  So it is on asyncio's own loop: that one
@@ -14,8 +14,8 @@ Rules
     * Who comes from elsewhere than `networks` is closed at once, without a byte.
     * Beyond `connectionLimit` connections wait, unanswered; as a rule, they are not even accepted.  One
       counts until its socket is closed, whoever has it by then: a WebSocket counts as long as it lives.
-    * While hardly any file descriptors are left, nobody is let in: who comes waits, and is not sent away, as
-      uvloop would do where there are none; who is in finds one for the way upstream.
+    * Where there are no file descriptors for a client and its way upstream, it waits, and is not sent away as
+      uvloop would do.
     * That there is no room is told, once a minute at most.
 """
 
@@ -44,8 +44,14 @@ _NO_ROOM: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.EN
 _BREATH: Final = 1.0
 """Seconds to wait for the system to have room again."""
 
-_SPARE: Final = 64
-"""Descriptors that are kept for the ways upstream; an eighth of them all, where that is less."""
+_SPARE: Final = 32
+"""Descriptors that are kept, whoever has the others; an eighth of them all, where that is less."""
+
+_OWN: Final = 64
+"""Descriptors that are not for clients: listening sockets, pipes, the loop's own."""
+
+_UNSEEN: Final = 64
+"""Clients that the loop lets in between two looks whether there are plenty of descriptors."""
 
 _SILENCE: Final = 60.0
 """Seconds for which it is not said again that there is no room."""
@@ -61,9 +67,12 @@ Factory = Callable[[], asyncio.Protocol]
 class Door:
     """Accepts the connections of one listener, over all its sockets."""
 
-    def __init__(self, sockets: Sequence[socket.socket], complain: Callable[[str], None]) -> None:
-        """`sockets` are bound, and stay their owner's to close."""
+    def __init__(
+        self, sockets: Sequence[socket.socket], clients: Callable[[], int], complain: Callable[[str], None]
+    ) -> None:
+        """`sockets` are bound, and stay their owner's to close; `clients` counts those of all doors."""
         self._sockets = sockets
+        self._clients = clients
         self._complain = complain
         self._networks: list[ipaddress.IPv4Network | ipaddress.IPv6Network] = []
         self._limit = 0
@@ -78,12 +87,14 @@ class Door:
         self._factory: Factory = asyncio.Protocol
         self._by_loop: list[asyncio.Task[None]] = []
         """For the sockets whose connections the loop accepts by itself."""
-        self._lent: dict[socket.socket, asyncio.Server | socket.socket] = {}
+        self._lent: dict[socket.socket, asyncio.Server] = {}
         """Who has the copies of those sockets."""
         self._crowded = asyncio.Event()
         """Whether the loop has to stop accepting."""
-        self._unseen = 0
-        """Connections to let in before descriptors are looked for again."""
+        self._greeted = 0
+        """Connections that have no protocol yet."""
+        self._unseen = _UNSEEN
+        """Connections for the loop to let in before descriptors are looked for again."""
         self._looked_at: set[socket.socket] = set()
         """The sockets for which the loop does not accept by itself."""
         self._tasks: set[asyncio.Task[None]] = set()
@@ -103,6 +114,7 @@ class Door:
         listen = config or ListenConfig()
         looks = bool(listen.networks or listen.connection_limit > 0 or tls is not None)
         looks |= isinstance(asyncio.get_running_loop(), asyncio.BaseEventLoop)  # asyncio's own
+        looks |= not self._has_plenty()
         if looks:
             await self._leave_to_us()
         self._networks = [parse_network(each) for each in listen.networks]
@@ -116,13 +128,10 @@ class Door:
         for sock in self._sockets:
             if sock in self._looked_at:
                 continue
-            name = f"accept {sock.getsockname()}"
             if looks or sock.family not in {socket.AF_INET, socket.AF_INET6}:
-                sock.setblocking(False)
-                self._looked_at.add(sock)
-                self._hold(self._accept(sock), name)
+                self._look_at(sock)
             else:
-                self._by_loop.append(self._hold(self._leave_to_loop(sock), name))
+                self._by_loop.append(self._hold(self._leave_to_loop(sock), "accept by the loop"))
         await asyncio.sleep(0)  # who hears of the listener finds it at work
 
     async def _leave_to_us(self) -> None:
@@ -133,25 +142,25 @@ class Door:
         self._by_loop.clear()
 
     async def _leave_to_loop(self, listening: socket.socket) -> None:
-        """Let the loop accept connections by itself, as long as there are descriptors."""
-        self._lent[listening] = sock = listening.dup()
-        try:
-            while True:
-                await self._wait_for_descriptors()
-                # The loop closes what it is given.
-                server = await asyncio.get_running_loop().create_server(
-                    self._protocol, sock=sock, backlog=BACKLOG
-                )
-                self._lent[listening] = server
-                self._crowded.clear()
-                try:
-                    await self._crowded.wait()
-                finally:
-                    server.close()
-                # At once, lest the number that is free now pass for room.
-                self._lent[listening] = sock = listening.dup()
-        finally:
-            sock.close()
+        """Let the loop accept connections by itself, as long as there are plenty of descriptors."""
+        with suppress(OSError):  # not one is left: the more reason to look
+            server = await asyncio.get_running_loop().create_server(
+                self._protocol,
+                sock=listening.dup(),  # the loop closes what it is given
+                backlog=BACKLOG,
+            )
+            self._lent[listening] = server
+            try:
+                await self._crowded.wait()
+            finally:
+                server.close()
+        self._look_at(listening)
+
+    def _look_at(self, listening: socket.socket) -> None:
+        """Accept its connections one by one from now on."""
+        listening.setblocking(False)
+        self._looked_at.add(listening)
+        self._hold(self._accept(listening), f"accept {listening.getsockname()}")
 
     def close(self) -> None:
         """Let nobody in any more, and send away who is still at the door."""
@@ -164,18 +173,16 @@ class Door:
         self._looked_at.clear()
 
     def _protocol(self) -> asyncio.Protocol:
-        if self._is_crowded():
-            self._crowded.set()
+        self._unseen -= 1
+        if self._unseen < 0:
+            self._unseen = _UNSEEN
+            if not self._has_plenty():
+                self._crowded.set()
         return self._factory()
 
-    def _is_crowded(self) -> bool:
-        """Whether descriptors have become scarce; looked for in time, but not at each connection."""
-        self._unseen -= 1
-        if self._unseen > 0:
-            return False
-        limit, spare, lowest = _descriptors()
-        self._unseen = spare // 8
-        return lowest >= limit - spare
+    def _has_plenty(self) -> bool:
+        """Whether the loop may let in all who are waiting by now, which it does in one go."""
+        return 2 * (self._clients() + BACKLOG + _UNSEEN) < _for_clients(_limit())
 
     def _hold(self, coroutine: Coroutine[object, object, None], name: str) -> asyncio.Task[None]:
         task = asyncio.get_running_loop().create_task(coroutine, name=name)
@@ -188,8 +195,7 @@ class Door:
         while True:
             # Who waits here is let in by another process, where one shares the socket.
             await self._wait_for_room()
-            if self._is_crowded():
-                await self._wait_for_descriptors()
+            await self._wait_for_descriptors()
             try:
                 sock, peer = await loop.sock_accept(listening)
             except OSError as error:
@@ -209,7 +215,8 @@ class Door:
             if self._limit > 0:
                 self._inside += 1
                 sock = _Counted(sock, self._leave)
-            self._hold(self._let_in(sock), "greet a client")
+            self._greeted += 1
+            self._hold(self._let_in(sock), "greet a client").add_done_callback(self._let_go)
 
     async def _wait_for_room(self) -> None:
         while 0 < self._limit <= self._inside:
@@ -218,7 +225,7 @@ class Door:
             await self._room.wait()
 
     async def _wait_for_descriptors(self) -> None:
-        while (why := _no_room()) is not None:
+        while (why := _no_room(self._clients() + self._greeted)) is not None:
             self._say_no_room(why)
             await asyncio.sleep(_BREATH)
 
@@ -228,6 +235,9 @@ class Door:
         if now - self._told >= _SILENCE:
             self._told = now
             self._complain(f"new clients have to wait: {why}")
+
+    def _let_go(self, _: object) -> None:
+        self._greeted -= 1
 
     def _leave(self) -> None:
         self._inside -= 1
@@ -263,30 +273,34 @@ class Door:
             raise
 
 
-def _no_room() -> str | None:
-    """Why no further client should be let in; None where there are descriptors enough."""
-    limit, spare, lowest = _descriptors()
-    if lowest < limit - spare:
-        return None
-    what = f"this process has {limit - spare} of the {limit} files open that it may"
-    return f"{what}, a WebSocket takes two, and ulimit -Hn tells the limit"
+def _limit() -> int:
+    """How many descriptors there may be."""
+    limit: int = -1 if resource is None else resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    return sys.maxsize if limit < 0 else limit  # as infinity is told
 
 
-def _descriptors() -> tuple[int, int, int]:
-    """How many there may be, how many of them are kept, and the lowest number that is free.
+def _for_clients(limit: int) -> int:
+    """How many of them are for clients and their ways upstream."""
+    return limit - min(_OWN, limit // 2)
 
-    A new one gets that number: where it is high, hardly any are left.
+
+def _no_room(clients: int) -> str | None:
+    """Why no further client should be let in beside so many; None where there are descriptors enough.
+
+    A client counts for two: if it is not on its way upstream yet, it soon may be.  Beside that, a new
+    descriptor has the lowest number that is free: where it is high, hardly any are left, whoever has them.
     """
-    limit = -1 if resource is None else resource.getrlimit(resource.RLIMIT_NOFILE)[0]
-    if limit < 0:  # as infinity is told
-        return sys.maxsize, _SPARE, 0
+    limit = _limit()
     try:
         lowest = os.dup(0)
     except OSError as error:
         lowest = limit if error.errno == errno.EMFILE else 0
     else:
         os.close(lowest)
-    return limit, min(_SPARE, limit // 8), lowest
+    if 2 * (clients + 1) <= _for_clients(limit) and lowest < limit - min(_SPARE, limit // 8):
+        return None
+    what = f"this process may have {limit} files open, and a WebSocket takes two of them"
+    return f"{what}; ulimit -Hn tells the limit"
 
 
 class _Counted(socket.socket):

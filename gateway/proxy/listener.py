@@ -50,7 +50,7 @@ class Listener:
     async def open(cls, site: Site, proxy: Proxy, binder: Binder) -> "Listener":
         """Bind the server's address.  Raises ListenError."""
         sockets = await binder.bind(site)
-        return cls(site, sockets, Door(sockets, partial(_complain, proxy.log)), proxy, binder)
+        return cls(site, sockets, Door(sockets, proxy.clients, partial(_complain, proxy.log)), proxy, binder)
 
     async def start(self) -> None:
         """Accept connections, from now on in the place of a predecessor, and say so."""
@@ -125,9 +125,10 @@ class Listener:
             self.abort()
 
     @property
-    def connected(self) -> bool:
-        """Whether a connection or a WebSocket is open."""
-        return bool(self._transports or self._handler.tunnels.open)
+    def clients(self) -> int:
+        """How many connections and WebSockets are open."""
+        here = len(self._web_server.connections) + len(self._arrivals.present)
+        return here + len(self._handler.tunnels.open)
 
     def let_go(self) -> None:
         """Close idle connections; the others end with their answer."""

@@ -50,7 +50,7 @@ class Gateway:
         self._log = log
         self._binder = binder or Binder()
         self._reloader = Reloader(loaded, log, load, self._change_to)
-        self._proxy = Proxy(log, secrets, _tls, limits)
+        self._proxy = Proxy(log, secrets, _tls, limits, self._clients)
         self._listeners: dict[Key, Listener] = {}
         self._retired: list[Listener] = []
         """Those that accept no more, but may have connections."""
@@ -100,7 +100,7 @@ class Gateway:
     async def _change_to(self, loaded: Loaded) -> None:
         """Serve what has been loaded in place of what was.  Raises ListenError, and changes nothing then."""
         # Those that retired at the last change may have had clients who were still coming in.
-        self._retired = [listener for listener in self._retired if listener.connected]
+        self._retired = [listener for listener in self._retired if listener.clients]
         sites = {key_of(site): site for site in loaded.sites}
         opened = await self._open_beside(
             [site for key, site in sites.items() if key not in self._listeners],
@@ -175,6 +175,9 @@ class Gateway:
         for task in (ending, again):
             task.cancel()
         await asyncio.gather(ending, again, return_exceptions=True)
+
+    def _clients(self) -> int:
+        return sum(listener.clients for listener in self._all())
 
     def _all(self) -> list[Listener]:
         """Those that accept connections, and those that still have some."""

@@ -18,11 +18,18 @@ class Proxy:
     """What all listeners share: the ways upstream, the log, the numbers of the tunnels."""
 
     def __init__(
-        self, log: EventLog, secrets: Secrets, tls: Callable[[], ssl.SSLContext], limits: OwnLimits
+        self,
+        log: EventLog,
+        secrets: Secrets,
+        tls: Callable[[], ssl.SSLContext],
+        limits: OwnLimits,
+        clients: Callable[[], int],
     ) -> None:
         self.log = log
         self.secrets = secrets
         self.limits = limits
+        self.clients = clients
+        """How many connections and WebSockets are open at all listeners."""
         names = Names()
         self.dialer = Dialer(tls, names, limits)
         self.exchanges = Exchanges(tls, names, limits)

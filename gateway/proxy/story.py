@@ -55,6 +55,9 @@ from gateway.websocket.handshake import (
     upgrading,
 )
 
+_DELIVERY: Final = 0.01
+"""Seconds between two looks at what still waits to be delivered."""
+
 CLIENT_LEFT: Final = 499
 """Stands in for a status where nobody was left to be sent one; never on the wire."""
 
@@ -230,6 +233,7 @@ class Story:
         sent = upgrading(fields)
         key = b"".join(values(self._fields, b"sec-websocket-key"))
         head = message_head(b"GET %s HTTP/1.1" % to.target.encode("ascii"), sent)
+        await self._delivered()
         transport, leg, answer = await self._proxy.dialer.open(to.upstream, head)
         if isinstance(answer, Ordinary):
             self._up = transport
@@ -240,6 +244,14 @@ class Story:
             raise UpstreamError(502, f"did not answer the upgrade as it should: {unfit}", code="E2125")
         self._hand_over(transport, leg, answer, sent)
         return None
+
+    async def _delivered(self) -> None:
+        """Wait until the client has taken all answers that it had asked for before.
+
+        A transport that has said to be full says so once: a tunnel that began on it would never hear of it.
+        """
+        while (down := self._asked.downstream.transport) is not None and down.get_write_buffer_size():  # noqa: ASYNC110 - tells nobody
+            await asyncio.sleep(_DELIVERY)
 
     async def _refuse_upgrade(
         self, leg: OpeningLeg, data: bytes, head: Fields, request: web.BaseRequest
@@ -273,8 +285,8 @@ class Story:
             self._record_open(tunnel.conn, answer, sent, answered)
         glued = self._asked.downstream.release()
         self._recorded = True
-        down.write(message_head(answer.status_line, answered))
-        tunnel.start(glued, leg, answer.rest, proxy.limits.tunnel_buffer)
+        head = message_head(answer.status_line, answered)
+        tunnel.start(head, glued, leg, answer.rest, proxy.limits.tunnel_buffer)
         if proxy.stopping:
             tunnel.stop()
 

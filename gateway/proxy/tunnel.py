@@ -59,7 +59,7 @@ _STALLED: Final = 30.0
 class Leg(asyncio.Protocol):
     """One connection of a tunnel, as its transport sees it."""
 
-    __slots__ = ("closing", "data_received", "ended", "lost", "side", "transport", "tunnel")
+    __slots__ = ("closing", "data_received", "ended", "full", "lost", "side", "transport", "tunnel")
 
     # Set on each object, where a transport looks it up: the direction's `send`.
     data_received: Callable[[bytes], None]  # type: ignore[assignment]  # an attribute, where asyncio declares a method
@@ -74,6 +74,8 @@ class Leg(asyncio.Protocol):
         """Whether the connection is closed once all is delivered."""
         self.lost = False
         """Whether the connection has gone."""
+        self.full = False
+        """Whether so much waits for the peer that no more should be written."""
 
     def eof_received(self) -> bool:
         """Pass the end of this direction on, and keep the other one open, unless it has ended already."""
@@ -81,18 +83,22 @@ class Leg(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """End the tunnel, as abruptly as this leg has ended."""
-        if exc is not None and not self.lost:
-            # A write may have found first that the peer has gone.
-            for data in unread(self.transport):
-                self.data_received(data)
-        self.tunnel.on_lost(self, exc)
+        try:
+            if isinstance(exc, OSError) and not self.lost:
+                # A write may have found first that the peer has gone.
+                for data in unread(self.transport):
+                    self.data_received(data)
+        finally:
+            self.tunnel.on_lost(self, exc)
 
     def pause_writing(self) -> None:
         """Stop reading what would have to be written here."""
+        self.full = True
         self.tunnel.into(self).hold()
 
     def resume_writing(self) -> None:
         """Read again."""
+        self.full = False
         self.tunnel.into(self).release()
 
     def close(self) -> None:
@@ -322,19 +328,25 @@ class Tunnel:
         """Whether both connections have gone."""
         return self.down.lost and self.up.lost
 
-    def start(self, from_client: bytes, opening: OpeningLeg, from_upstream: bytes, buffer: int) -> None:
-        """Take both connections over; the bytes had come glued to the handshakes.
+    def start(
+        self, head: bytes, from_client: bytes, opening: OpeningLeg, from_upstream: bytes, buffer: int
+    ) -> None:
+        """Take both connections over, and answer the client with `head`; nothing waits to be sent to it.
 
-        Where more than `buffer` bytes wait for one peer, the other is not read.
+        The bytes had come glued to the handshakes.  Where more than `buffer` bytes wait for one peer, the
+        other is not read.
         """
         self.up.lost = opening.lost
         for direction in (self.to_upstream, self.to_client):
             direction.start()
         self.down.transport.set_protocol(self.down)
         self.down.transport.set_write_buffer_limits(high=buffer)
+        self.down.transport.write(head)
         self.down.transport.resume_reading()
         opening.hand_over(self.up, from_upstream)
         self.up.transport.set_write_buffer_limits(high=buffer)
+        if self.down.full:
+            self.to_client.hold()  # which the upstream's leg has not heard of
         # Only now would the upstream's leg hear that its write buffer is full.
         if from_client and not self.up.lost:
             self.down.data_received(from_client)

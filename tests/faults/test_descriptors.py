@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -20,12 +21,13 @@ from tests.servers import PATIENCE, Peer, Upstream
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the limit of another process is Linux's")
 
 LIMIT = 64
-WAITING = 5
+WAITING = 6
+LIMITED = partial(resource.setrlimit, resource.RLIMIT_NOFILE, (LIMIT, LIMIT))
 
 
 MESSAGE = (
-    f"new clients have to wait: this process has {LIMIT - LIMIT // 8} of the {LIMIT} files open that it may, "
-    "a WebSocket takes two, and ulimit -Hn tells the limit"
+    f"new clients have to wait: this process may have {LIMIT} files open, and a WebSocket takes two of them; "
+    "ulimit -Hn tells the limit"
 )
 
 
@@ -71,7 +73,7 @@ async def test_who_comes_waits(loop: Loop, *, looks: bool) -> None:
             config = config.replace(
                 "  shutdownT", "  httpConfig: {listenConfig: {networks: [127.0.0.0/8]}}\n  shutdownT"
             )
-        gateway = GatewayProcess(config, loop=loop)
+        gateway = GatewayProcess(config, loop=loop, prepare=LIMITED)
         try:
             with await Peer.connect(gateway.port) as client:
                 await client.send(HANDSHAKE)
@@ -79,7 +81,6 @@ async def test_who_comes_waits(loop: Loop, *, looks: bool) -> None:
             upstream.peers[0].close()
             await gateway.records.wait_for(Close)
             before = Held.by(gateway.pid)
-            resource.prlimit(gateway.pid, resource.RLIMIT_NOFILE, (LIMIT, LIMIT))
             served, waiting = await fill(gateway)
             for _ in range(WAITING):
                 waiting.append(await Peer.connect(gateway.port))
@@ -88,12 +89,14 @@ async def test_who_comes_waits(loop: Loop, *, looks: bool) -> None:
             await asyncio.sleep(2)  # measured, not waited for
             busy = (cpu_seconds(gateway.pid) - used) / (time.monotonic() - began)
             assert busy < 0.3, f"it is busy for {busy:.0%} of the time"
-            for peer in (*served[: 2 * WAITING], *upstream.peers[: 2 * WAITING]):
-                peer.close()
-            for client in waiting:
+            # One leaves, one comes in, again and again: nobody is lost on the way.
+            for number, client in enumerate(waiting, 1):
+                served.pop(0).close()
+                upstream.peers[number].close()
                 await welcomed(client)
+                served.append(client)
             assert [each.message for each in gateway.records.all(Error)] == [MESSAGE]
-            for peer in (*served, *waiting, *upstream.peers):
+            for peer in (*served, *upstream.peers):
                 peer.close()
             await given_back(gateway.pid, before, spare=1)
         finally:

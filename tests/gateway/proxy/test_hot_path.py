@@ -209,8 +209,9 @@ async def test_what_came_ahead_of_the_101_can_fill_a_buffer() -> None:
     up.set_protocol(opening)
     opening.connection_made(cast(asyncio.Transport, up))
     try:
-        tunnel.start(from_client(b"early"), opening, b"", 64 * 1024)
+        tunnel.start(b"head", from_client(b"early"), opening, b"", 64 * 1024)
         assert up.written == [from_client(b"early")]
-        assert (down.paused, up.paused) == (True, False)
+        # Each waits for the other: what was written to the client is the head of the 101.
+        assert (down.written, down.paused, up.paused) == ([b"head"], True, True)
     finally:
         await log.close(1)

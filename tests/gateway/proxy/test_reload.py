@@ -541,7 +541,7 @@ async def test_nothing_is_left_of_reloads(one: str, loop: Loop) -> None:
         retired = gateway_of(gateway)._retired
 
         async def over() -> bool:
-            return not await gateway.call(lambda: any(each.connected for each in retired))
+            return not await gateway.call(lambda: any(each.clients for each in retired))
 
         await until(over)
         await gateway.reload(config_for(first))

@@ -3,10 +3,13 @@
 import asyncio
 import random
 from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 
 from gateway.events import Close
+from gateway.proxy.story import Asked, Story
 from tests.gateway.proxy.raw import HANDSHAKE, SWITCHING, frame, from_client, open_tunnel
 from tests.gateways import LOOPS, GatewayProcess, GatewayThread, Loop, config_of
 from tests.servers import Peer, Upstream
@@ -115,3 +118,24 @@ async def _abrupt(gateway: GatewayThread, upstream: Upstream, dice: random.Rando
                 second.reset()
         second.close()
     await gateway.records.wait_for(Close, past=closed + count - 1)
+
+
+class _Draining:
+    """A client's transport, and what waits in it at each look."""
+
+    def __init__(self, *waiting: int) -> None:
+        self.waiting = list(waiting)
+        self.transport = self
+
+    def get_write_buffer_size(self) -> int:
+        """As transports do."""
+        return self.waiting.pop(0)
+
+
+async def test_a_tunnel_begins_on_an_empty_transport() -> None:
+    """One that is full already, of an answer that came before, would not tell a tunnel that it is."""
+    down = _Draining(70_000, 3, 0)
+    story = Story.__new__(Story)
+    story._asked = cast(Asked, SimpleNamespace(downstream=down))
+    await story._delivered()
+    assert down.waiting == []
