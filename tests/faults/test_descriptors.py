@@ -112,15 +112,16 @@ async def fill(gateway: GatewayProcess) -> tuple[list[Peer], list[Peer]]:
         await client.send(HANDSHAKE)
         welcome = asyncio.create_task(welcomed(client))
         await asyncio.wait((full, welcome), return_when=asyncio.FIRST_COMPLETED)
-        if not welcome.done():
-            welcome.cancel()
-            await asyncio.gather(welcome, return_exceptions=True)
+        if welcome.done():
+            welcome.result()
+            served.append(client)
         if full.done():
             assert full.result().message == MESSAGE
-            break
-        served.append(client)
-    # The last one may have been let in at the same moment.
-    return served, [client]
+            if welcome.done():  # at the same moment
+                return served, []
+            welcome.cancel()
+            await asyncio.gather(welcome, return_exceptions=True)
+            return served, [client]
 
 
 async def test_an_upstream_that_cannot_be_dialled() -> None:
