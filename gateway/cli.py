@@ -178,21 +178,21 @@ def _limits(options: argparse.Namespace) -> OwnLimits:
 def _count(text: str) -> int:
     """A number from 0 on."""
     if not (text.isascii() and text.isdecimal() and len(text) < 10):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 0 on")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 0 to 999999999")
     return int(text)
 
 
 def _positive(text: str) -> int:
     """A number from 1 on."""
     if not (text.isascii() and text.isdecimal() and len(text) < 10 and int(text)):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 on")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 to 999999999")
     return int(text)
 
 
 def _seconds(text: str) -> float:
     """A time."""
     if not re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,3})?", text):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds, as 30 or 0.5")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds, as 30 or 0.001")
     return float(text)
 
 

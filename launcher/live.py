@@ -207,9 +207,10 @@ class LivePrinter:
             chosen = [view.filtering("", width, why), *waiting]
         self._budget = min(BURST, self._budget + LINES)
         if len(chosen) > self._budget:
-            self._leave_out(len(chosen) - self._budget)
-            chosen = _sample(chosen, self._budget)
-        self._budget -= len(chosen)
+            sampled = _sample(chosen, self._budget)
+            self._leave_out(len(chosen) - len(sampled))
+            chosen = sampled
+        self._budget = max(0, self._budget - len(chosen))
         return [each if isinstance(each, Text) else view.record(each[0], width) for each in chosen]
 
     def _add(self, line: _Waiting) -> None:
@@ -250,6 +251,8 @@ class LivePrinter:
     def close(self, problem: Sequence[str]) -> None:
         """Show what is still waiting, then leave the terminal as it was."""
         lines = self._take(self._size().columns - 1)
+        if self._untold:
+            lines.append(view.left_out(count(self._untold, "line"), "too many at once"))
         if problem and sys.stderr.isatty():
             lines += view.problem(problem)
         self._leave(lines)
@@ -259,9 +262,14 @@ class LivePrinter:
 
 
 def _sample(lines: Sequence[_Waiting], room: int) -> list[_Waiting]:
-    """Choose `room` of `lines`, in order: what is no frame first, then frames at even distances."""
+    """Choose `room` of `lines`, in order: words of the kit all, then what is no frame, then frames.
+
+    Where not all of a kind find room, it is those at even distances.
+    """
+    words = [at for at, each in enumerate(lines) if isinstance(each, Text)]
     frames = [at for at, each in enumerate(lines) if isinstance(each, tuple) and isinstance(each[0], Frame)]
-    chosen = _even(sorted(set(range(len(lines))) - set(frames)), room)
+    others = sorted(set(range(len(lines))) - set(words) - set(frames))
+    chosen = words + _even(others, room - len(words))
     chosen += _even(frames, room - len(chosen))
     return [lines[at] for at in sorted(chosen)]
 
@@ -270,6 +278,7 @@ def _even(places: Sequence[int], room: int) -> list[int]:
     """Choose at most `room` of `places` at even distances."""
     if len(places) <= room:
         return list(places)
+    room = max(0, room)
     return [places[number * len(places) // room] for number in range(room)]
 
 

@@ -53,7 +53,7 @@ _OWN: Final = 64
 _UNSEEN: Final = 64
 """Clients that the loop lets in between two looks whether there are plenty of descriptors."""
 
-_SILENCE: Final = 60.0
+_TELL_EVERY: Final = 60.0
 """Seconds for which it is not said again that there is no room."""
 
 try:
@@ -232,7 +232,7 @@ class Door:
     def _say_no_room(self, why: str) -> None:
         """Complain, but not each time."""
         now = asyncio.get_running_loop().time()
-        if now - self._told >= _SILENCE:
+        if now - self._told >= _TELL_EVERY:
             self._told = now
             self._complain(f"new clients have to wait: {why}")
 

@@ -208,7 +208,7 @@ class Connection(web.RequestHandler):
         if message == TOO_MANY_FIELDS:
             return self._refuse_head(f"{self._limits.head_fields} fields")
         if isinstance(exc, LineTooLong):
-            status = 431
+            return self.refuse_long_head()
         self.logger.error("a request that cannot be read", exc_info=exc, extra={"status": status})
         return self.say(plainly(status, _WHY.get(message or "", "")), status)
 

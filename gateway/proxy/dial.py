@@ -19,6 +19,7 @@ import errno
 import socket
 import ssl
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Final, cast
@@ -60,9 +61,15 @@ def open_socket(address: AddressInfo) -> socket.socket:
     """A socket for a connection to an upstream, which the kernel probes."""
     family, kind, protocol, _, _ = address
     sock = socket.socket(family, kind, protocol)
-    for option in PROBES:
-        sock.setsockopt(*option)
+    _probe(sock)
     return sock
+
+
+def _probe(sock: socket.socket) -> None:
+    """Let the kernel find out when the peer has vanished, as far as it will."""
+    with suppress(OSError):
+        for option in PROBES:
+            sock.setsockopt(*option)
 
 
 def failure(error: BaseException, within: float) -> UpstreamError:
@@ -154,9 +161,7 @@ class Dialer:
                 async with asyncio.timeout(_NEXT_ADDRESS if others else self._within):
                     # A number, not a name: nothing is looked up, and the loop needs no socket of ours.
                     transport, leg = await loop.create_connection(self._leg, known.nearest, upstream.port)
-                sock = transport.get_extra_info("socket")
-                for option in PROBES:
-                    sock.setsockopt(*option)
+                _probe(transport.get_extra_info("socket"))
             except OSError as error:
                 known.nearest = None
                 if isinstance(error, TimeoutError) and not others:

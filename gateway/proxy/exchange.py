@@ -30,8 +30,8 @@ from gateway.proxy.names import Names, Resolver
 from gateway.proxy.responses import BrokenOffError, UpstreamResponse, decoded
 from gateway.routing import Forward
 
-_LONGEST_FIELD: Final = 64 * 1024
-"""Bytes that one header field of an upstream's response may have."""
+_LONGEST_HEAD: Final = 64 * 1024
+"""Bytes that the header fields of an upstream's response may have, one alone or all of them."""
 
 _READ: Final = 64 * 1024
 
@@ -83,8 +83,8 @@ class Exchanges:
             cookie_jar=aiohttp.DummyCookieJar(),
             auto_decompress=False,
             skip_auto_headers=_NOT_OURS,
-            max_line_size=_LONGEST_FIELD,
-            max_field_size=_LONGEST_FIELD,
+            max_line_size=_LONGEST_HEAD,
+            max_field_size=_LONGEST_HEAD,
             max_headers=limits.header_fields,
         )
 
@@ -141,7 +141,9 @@ def _check(status: int, reason: bytes, version: tuple[int, int], fields: Fields)
     """Raise UpstreamError where the head of a response is none that a client may be given."""
     fault = ambiguity(version, fields)
     problem = None if fault is None else fault[1]
-    if status < HTTPStatus.OK:
+    if sum(len(name) + len(value) for name, value in fields) > _LONGEST_HEAD:
+        problem = f"it is longer than {_LONGEST_HEAD // 1024} KiB"
+    elif status < HTTPStatus.OK:
         problem = f"the status {status:03}"
     elif has_control(reason):
         problem = "its reason has a control character"
@@ -224,7 +226,7 @@ async def ordinary_answer(
     protocol = asyncio.StreamReaderProtocol(reader)
     protocol.connection_made(transport)
     leg.hand_over(protocol, data)
-    parser = h11.Connection(h11.CLIENT, max_incomplete_event_size=_LONGEST_FIELD)
+    parser = h11.Connection(h11.CLIENT, max_incomplete_event_size=_LONGEST_HEAD)
     try:
         parser.send(h11.Request(method="GET", target="/", headers=list(head)))
         parser.send(h11.EndOfMessage())

@@ -9,7 +9,7 @@ from rich.text import Text
 
 from gateway.events import Event
 from launcher.filter import parse
-from launcher.live import BURST, DRAWING, KEPT, LINES, LivePrinter
+from launcher.live import BURST, DRAWING, KEPT, LINES, LivePrinter, _sample
 from launcher.output import Output
 from launcher.session import Session, fold
 from tests.launcher import records
@@ -372,3 +372,12 @@ def test_the_size_of_the_terminal_is_looked_up_again(desk: Desk) -> None:
     desk.printer._size = lambda: os.terminal_size((60, 30))
     desk.draw()
     assert max(map(len, desk.paper.footer)) <= 59
+
+
+def test_words_of_the_kit_are_never_left_out() -> None:
+    """However little room there is, a summary and a notice are shown; records make room for them."""
+    record: tuple[Event, str | None] = (records.closed(), None)
+    words = [Text("Stopped after 3 s"), Text("→ from the client"), Text("← from the upstream")]
+    lines: list[Text | tuple[Event, str | None]] = [record, words[0], record, words[1], record, words[2]]
+    assert _sample(lines, 1) == words
+    assert _sample(lines, 4) == [record, *words]

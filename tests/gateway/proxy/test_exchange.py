@@ -97,6 +97,7 @@ async def test_a_response_header_that_cannot_be_passed_on(
         b"HTTP/1.1 200 OK\r\nContent-Length: 18446744073709551615",
         b"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip",
         b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: chunked",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 2" + (b"\r\nX: " + b"y" * 8000) * 9,
     ],
 )
 @pytest.mark.parametrize("upgrade", [False, True])
