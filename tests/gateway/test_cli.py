@@ -296,11 +296,11 @@ def test_the_console_script_is_the_module() -> None:
         (("-f", "x", "--frame-rate", "9" * 40), "is not a whole number"),
         (
             ("-f", "x", "--header-fields", "0"),
-            "--header-fields: '0' is not a whole number from 1 to 999999999",
+            "'0' is not a whole number from 1 to 999999999",
         ),
         (
             ("-f", "x", "--tunnel-buffer", "64k"),
-            "--tunnel-buffer: '64k' is not a whole number from 0 to 999999999",
+            "'64k' is not a whole number from 0 to 999999999",
         ),
         (("-f", "x", "--handshake-timeout", "0"), "--handshake-timeout: it has to be more than 0 seconds"),
         (("-f", "x", "--stall-timeout", "1m"), "'1m' is not a number of seconds, as 30 or 0.001"),
