@@ -43,7 +43,11 @@ def _parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     parser.add_argument(
-        "--minutes", metavar="M", type=_positive, default=30.0, help="how long, in all rounds (%(default)g)"
+        "--minutes",
+        metavar="M",
+        type=_positive,
+        default=30.0,
+        help="how long clients are there, in all rounds; behind each, all is left to calm down (%(default)g)",
     )
     parser.add_argument(
         "--sockets", metavar="N", type=int, default=500, help="clients at a time (%(default)s)"
