@@ -24,8 +24,8 @@ _HOW: Final = (
     "`python -m tests.soak` makes this report. Clients of the `websockets` library, clients that behave"
     " badly, and plain requests go through one gateway to two demo upstreams, while faults happen. At the"
     " end of each round all clients leave, and what the gateway then has is measured. A session counts as"
-    " lost where it does not go as it should, unless its own upstream was killed. Files and threads have to be"
-    f" as many as before, and memory may be {_SPARE_MEMORY >> 20} MiB more than after round {_WARM}: an"
+    " lost where it does not go as it should, unless its own upstream was killed. Files and threads have to"
+    f" be as many as before, and memory may be {_SPARE_MEMORY >> 20} MiB more than after round {_WARM}: an"
     " allocator gives little back."
 )
 
