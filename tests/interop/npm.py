@@ -8,6 +8,7 @@ Process        any program of Node that serves
 
 import asyncio
 import json
+import os
 import shutil
 import subprocess
 from collections.abc import Iterator, Sequence
@@ -74,7 +75,13 @@ class Process:
 
     def __init__(self, *arguments: str, cwd: Path = FOLDER) -> None:
         self._process = subprocess.Popen(
-            command(*arguments), cwd=cwd, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            command(*arguments),
+            cwd=cwd,
+            env=os.environ
+            | {"NO_COLOR": "1"},  # where CI is set, some colour what they say into a pipe as well
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
         )
 
     def __enter__(self) -> Self:
