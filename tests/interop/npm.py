@@ -78,7 +78,7 @@ class Process:
             command(*arguments),
             cwd=cwd,
             env=os.environ
-            | {"NO_COLOR": "1"},  # where CI is set, some colour what they say into a pipe as well
+            | {"NO_COLOR": "1"},  # where CI is set, some colour even what goes into a pipe
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
