@@ -77,8 +77,7 @@ class Process:
         self._process = subprocess.Popen(
             command(*arguments),
             cwd=cwd,
-            env=os.environ
-            | {"NO_COLOR": "1"},  # where CI is set, some colour even what goes into a pipe
+            env=os.environ | {"NO_COLOR": "1"},  # where CI is set, some colour even what goes into a pipe
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
