@@ -43,8 +43,11 @@ class Outcome:
     """The inputs that the oracle objects to."""
 
 
-def run(name: str, seconds: int) -> Outcome:
-    """Fuzz the target `name`.  Raises CampaignError."""
+def run(name: str, seconds: int, *, repeatable: bool) -> Outcome:
+    """Fuzz the target `name`, where it is to be `repeatable` from a seed that is always the same.
+
+    Raises CampaignError.
+    """
     corpus, findings = FOLDER / name / "corpus", FOLDER / name / "findings"
     shutil.rmtree(findings, ignore_errors=True)
     for folder in (corpus, findings):
@@ -53,6 +56,7 @@ def run(name: str, seconds: int) -> Outcome:
     words.write_text("".join(f'"{_escaped(token)}"\n' for token in load(name).TOKENS))
     options = (
         f"-max_total_time={seconds}",
+        f"-seed={int(repeatable)}",  # 0 stands for any
         f"-timeout={_PATIENCE}",
         f"-rss_limit_mb={_MEMORY}",
         f"-artifact_prefix={findings}/",

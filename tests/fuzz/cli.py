@@ -5,6 +5,7 @@ Exit status: 0 where nothing was found, 1 where something was, 2 where it could 
 
 import argparse
 import asyncio
+import random
 import sys
 from collections.abc import Sequence
 from importlib.util import find_spec
@@ -26,7 +27,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("target", choices=[*NAMES, TUNNEL, "all"], metavar="TARGET", help="what to fuzz")
     parser.add_argument("--seconds", type=int, default=60, metavar="N", help="for each target (60)")
     parser.add_argument("--seed", type=int, metavar="N", help="try this one tunnel again")
+    parser.add_argument(
+        "--repeatable", action="store_true", help="draw the same inputs each time, as far as the time goes"
+    )
     args = parser.parse_args(argv)
+    if args.repeatable:
+        random.seed(1)  # of the tunnels
     names = [*NAMES, TUNNEL] if args.target == "all" else [args.target]
     if args.seed is not None and names != [TUNNEL]:
         parser.error("a seed belongs to a tunnel: python -m tests.fuzz tunnel --seed N")
@@ -37,7 +43,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         for name in names:
             print(f"{name} …", file=sys.stderr)
-            outcomes.append(_tunnels(args.seconds, args.seed) if name == TUNNEL else run(name, args.seconds))
+            outcomes.append(
+                _tunnels(args.seconds, args.seed)
+                if name == TUNNEL
+                else run(name, args.seconds, repeatable=args.repeatable)
+            )
     except CampaignError as error:
         print(error, file=sys.stderr)
         return 2

@@ -18,14 +18,16 @@ def test_findings_are_named_and_make_it_fail(
 ) -> None:
     """One line for each target, and below them where the inputs are."""
     monkeypatch.setattr(cli, "find_spec", lambda _: True)
-    monkeypatch.setattr(cli, "run", lambda name, _: outcome(name, ROOT / ".fuzz" / name / "findings" / "abc"))
+    monkeypatch.setattr(
+        cli, "run", lambda name, _, **__: outcome(name, ROOT / ".fuzz" / name / "findings" / "abc")
+    )
     assert cli.main(["text", "--seconds", "10"]) == 1
     assert capsys.readouterr().out.splitlines() == [
         "target          executions  a second  coverage  findings",
         "text                12,345     1,234        67         1",
         "text: .fuzz/text/findings/abc",
     ]
-    monkeypatch.setattr(cli, "run", lambda name, _: outcome(name))
+    monkeypatch.setattr(cli, "run", lambda name, _, **__: outcome(name))
     assert cli.main(["text"]) == 0
 
 
@@ -37,7 +39,7 @@ def test_a_run_that_cannot_be_made(
     assert cli.main(["all"]) == 2
     assert "pip install -e '.[test,fuzz]'" in capsys.readouterr().err
 
-    def fail(name: str, _: int) -> Outcome:
+    def fail(name: str, _: int, **__: object) -> Outcome:
         raise CampaignError(f"the run of {name} has failed")
 
     monkeypatch.setattr(cli, "find_spec", lambda _: True)
