@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from gateway.events import decode
@@ -152,7 +153,7 @@ def _fill(path: Path) -> None:
 def _is_record(line: bytes) -> bool:
     try:
         decode(line)
-    except ValueError:
+    except msgspec.DecodeError:
         return False
     return True
 

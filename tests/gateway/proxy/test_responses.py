@@ -264,7 +264,7 @@ def _but_for_date(head: str) -> list[str]:
         (
             b"GET /" + b"x" * 13000 + b" HTTP/1.1\r\nHost: a\r\n\r\n",
             "431 Request Header Fields Too Large",
-            "Got more than 12288 bytes when reading",
+            "its head has more than 12288 bytes",
         ),
     ],
 )
