@@ -7,7 +7,7 @@ import re
 import signal
 import socket
 import sys
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import fields, replace
 from functools import partial
 from importlib import metadata
@@ -42,6 +42,9 @@ DEFAULT_FRAME_RATE: Final = 2000
 
 MOST_WORKERS: Final = 256
 """Processes; more are a slip of the pen."""
+
+_MOST: Final = 999_999_999
+"""Of anything else that is counted."""
 
 
 class _Parser(argparse.ArgumentParser):
@@ -101,7 +104,7 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument_group("what only this kit has: several processes").add_argument(
         "--workers",
         metavar="N",
-        type=_workers,
+        type=_whole(1, MOST_WORKERS),
         default=1,
         help="how many processes share the work, each with its own counts and pools (%(default)s)",
     )
@@ -114,14 +117,14 @@ def parser() -> argparse.ArgumentParser:
     shown.add_argument(
         "--preview",
         metavar="BYTES",
-        type=_count,
+        type=_whole(0, _MOST),
         default=DEFAULT_PREVIEW,
         help="how much of a payload is shown (%(default)s)",
     )
     shown.add_argument(
         "--frame-rate",
         metavar="N",
-        type=_count,
+        type=_whole(0, _MOST),
         default=DEFAULT_FRAME_RATE,
         help="how many frames a second are recorded (%(default)s; 0: all that standard output takes)",
     )
@@ -135,7 +138,7 @@ def _add_limits(top: argparse.ArgumentParser) -> None:
     limits.add_argument(
         "--header-fields",
         metavar="N",
-        type=_positive,
+        type=_whole(1, _MOST),
         default=DEFAULT_LIMITS.header_fields,
         help="how many fields the head of a request, or of an upstream's answer, may have (%(default)s)",
     )
@@ -157,7 +160,7 @@ def _add_limits(top: argparse.ArgumentParser) -> None:
     limits.add_argument(
         "--tunnel-buffer",
         metavar="BYTES",
-        type=_count,
+        type=_whole(0, _MOST),
         default=DEFAULT_LIMITS.tunnel_buffer,
         help="how much may wait for a WebSocket's peer before the other one is not read (%(default)s)",
     )
@@ -175,18 +178,15 @@ def _limits(options: argparse.Namespace) -> OwnLimits:
     return OwnLimits(**{each.name: getattr(options, each.name) for each in fields(OwnLimits)})
 
 
-def _count(text: str) -> int:
-    """A number from 0 on."""
-    if not (text.isascii() and text.isdecimal() and len(text) < 10):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 0 to 999999999")
-    return int(text)
+def _whole(least: int, most: int) -> Callable[[str], int]:
+    """A parser of whole numbers from `least` to `most`."""
 
+    def parse(text: str) -> int:
+        if not (text.isascii() and text.isdecimal() and len(text) < 10 and least <= int(text) <= most):
+            raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from {least} to {most}")
+        return int(text)
 
-def _positive(text: str) -> int:
-    """A number from 1 on."""
-    if not (text.isascii() and text.isdecimal() and len(text) < 10 and int(text)):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 to 999999999")
-    return int(text)
+    return parse
 
 
 def _seconds(text: str) -> float:
@@ -201,13 +201,6 @@ def _some_seconds(text: str) -> float:
     if not _seconds(text):
         raise argparse.ArgumentTypeError("it has to be more than 0 seconds")
     return _seconds(text)
-
-
-def _workers(text: str) -> int:
-    """A number of processes."""
-    if not (text.isascii() and text.isdecimal() and len(text) < 10 and 1 <= int(text) <= MOST_WORKERS):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 to {MOST_WORKERS}")
-    return int(text)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
