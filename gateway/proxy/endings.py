@@ -11,6 +11,7 @@ import struct
 import sys
 from collections.abc import Iterator
 from contextlib import suppress
+from importlib import import_module
 from typing import Final
 
 _RESET_ON_CLOSE: Final = struct.pack("hh" if sys.platform == "win32" else "ii", 1, 0)
@@ -32,15 +33,27 @@ def reset(transport: asyncio.Transport) -> None:
 
 
 def unsent(transport: asyncio.Transport) -> int:
-    """How many bytes wait for the peer to take them: in the transport, and in the system on Linux."""
+    """How many bytes have not been sent yet: in the transport, and in the system on Linux."""
     waiting = transport.get_write_buffer_size()
-    sock = transport.get_extra_info("socket")
-    if sys.platform == "linux" and sock is not None:
-        import fcntl  # noqa: PLC0415 - not on Windows
+    return waiting + _queued(transport, _SIOCOUTQNSD) if sys.platform == "linux" else waiting
 
-        with suppress(OSError):  # the connection has gone already, or is no TCP
-            waiting += int.from_bytes(fcntl.ioctl(sock.fileno(), _SIOCOUTQNSD, bytes(4)), sys.byteorder)
-    return waiting
+
+def on_its_way(transport: asyncio.Transport) -> int:
+    """How many bytes the system has been given and the peer's has not taken, sent or not."""
+    with suppress(ImportError):  # Windows has no such module
+        return _queued(transport, import_module("termios").TIOCOUTQ)
+    return 0
+
+
+def _queued(transport: asyncio.Transport, request: int) -> int:
+    """What the system tells of a connection's queue; 0 where it does not tell."""
+    sock = transport.get_extra_info("socket")
+    # Not every system knows it of a socket, nor of one that is no TCP; a closed one has no number.
+    with suppress(ImportError, OSError, ValueError):
+        if sock is not None:
+            told: bytes = import_module("fcntl").ioctl(sock.fileno(), request, bytes(4))
+            return int.from_bytes(told, sys.byteorder)
+    return 0
 
 
 def unread(transport: asyncio.Transport) -> Iterator[bytes]:

@@ -14,15 +14,13 @@ Rules
 """
 
 import asyncio
-import struct
 from collections.abc import Callable, Iterable
-from contextlib import suppress
-from importlib import import_module
 from itertools import islice
 from typing import Final
 
 from gateway.config import host_port
 from gateway.limits import OwnLimits
+from gateway.proxy.endings import on_its_way
 from gateway.proxy.log import EventLog
 from gateway.proxy.tunnel import Direction, Leg, Tunnel
 
@@ -81,7 +79,7 @@ class Sweep:
             for direction, size in zip(directions, waiting, strict=True):
                 if size:
                     leg = direction.sink
-                    taken = direction.decoder.wire_bytes - size - _on_its_way(leg.transport)
+                    taken = direction.decoder.wire_bytes - size - on_its_way(leg.transport)
                     since = _since(stalled.get(leg), taken, now)
                     if now - since >= self._stall:
                         self._cut(tunnel, leg, now - since, size)
@@ -134,14 +132,3 @@ def _address(leg: Leg) -> str:
     """Where the peer is; on a unix socket it has no address."""
     peer = leg.transport.get_extra_info("peername")
     return host_port(peer[0].removeprefix("::ffff:"), peer[1]) if isinstance(peer, tuple) else "@"
-
-
-def _on_its_way(transport: asyncio.Transport) -> int:
-    """Bytes that the system has been given and the peer's has not taken; 0 where it does not tell."""
-    sock = transport.get_extra_info("socket")
-    queued = bytearray(4)
-    # Windows has neither module; not every system knows it of a socket; a closed one has no number.
-    with suppress(ImportError, OSError, ValueError):
-        if sock is not None:
-            import_module("fcntl").ioctl(sock.fileno(), import_module("termios").TIOCOUTQ, queued)
-    return int(struct.unpack("i", queued)[0])
