@@ -415,8 +415,6 @@ class Tunnel:
             self.up.leave()
         elif not direction.said:
             direction.sink.end()
-        if leg.closing:
-            leg.let_go()
         self.settle()
         return half_close
 
