@@ -164,10 +164,10 @@ async def test_a_client_that_gives_up_takes_the_dial_with_it(
         assert await _ended(server)
 
 
-async def test_every_address_of_a_name_is_tried(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_every_address_of_a_name_is_tried(monkeypatch: pytest.MonkeyPatch, upstream_port: int) -> None:
     """A name of two addresses is up as long as one of them is, be it another one than the last time."""
-    listener = socket.create_server(("::1", 0), family=socket.AF_INET6)
-    port = listener.getsockname()[1]
+    port = upstream_port  # nobody else gets it
+    listener = socket.create_server(("::1", port), family=socket.AF_INET6)
     asked = 0
 
     def look_up(host: str, *_: object, **__: object) -> list[object]:
