@@ -9,6 +9,7 @@ import random
 import sys
 from collections.abc import Sequence
 from importlib.util import find_spec
+from pathlib import Path
 
 from tests.fuzz import tunnel
 from tests.fuzz.campaign import FOLDER, ROOT, CampaignError, Outcome, run
@@ -75,5 +76,13 @@ def table(outcomes: Sequence[Outcome]) -> str:
         f"{'' if each.coverage is None else each.coverage:>10}{len(each.findings):>10}"
         for each in outcomes
     ]
-    found = [f"{each.target}: {path.relative_to(ROOT)}" for each in outcomes for path in each.findings]
+    found = [_told(each.target, path) for each in outcomes for path in each.findings]
     return "\n".join([head, *rows, *found])
+
+
+def _told(target: str, path: Path) -> str:
+    """Where a finding is; and for whoever has only this output, why it is one, and its input."""
+    why = path.with_name(f"{path.name}.txt")
+    if not why.exists():
+        return f"{target}: {path.relative_to(ROOT)}"
+    return f"{target}: {path.relative_to(ROOT)}\n{why.read_text()}input: {path.read_bytes()!r}"

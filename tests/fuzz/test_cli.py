@@ -31,6 +31,24 @@ def test_findings_are_named_and_make_it_fail(
     assert cli.main(["text"]) == 0
 
 
+def test_a_finding_is_told_whole(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """Where the folder of findings is gone afterwards, what was printed is enough to try it again."""
+    monkeypatch.setattr(cli, "find_spec", lambda _: True)
+    monkeypatch.setattr(cli, "ROOT", tmp_path)
+    found = tmp_path / "abc"
+    found.write_bytes(b"\x1b\n")
+    found.with_name("abc.txt").write_text("AssertionError: odd\n")
+    monkeypatch.setattr(cli, "run", lambda name, _, **__: outcome(name, found))
+    assert cli.main(["text"]) == 1
+    assert capsys.readouterr().out.splitlines()[2:] == [
+        "text: abc",
+        "AssertionError: odd",
+        r"input: b'\x1b\n'",
+    ]
+
+
 def test_a_run_that_cannot_be_made(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
