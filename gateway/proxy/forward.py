@@ -8,7 +8,8 @@ import time
 from collections.abc import Callable, Generator
 
 from gateway.proxy.log import Tap
-from gateway.websocket.frames import LONG, Decoder
+from gateway.websocket.frames import Decoder
+from gateway.websocket.steps import LONG
 
 # Both begin with the same short cut, which is not worth a call: most chunks are one whole message.
 

@@ -35,9 +35,10 @@ from gateway.events import (
 )
 from gateway.proxy.output import Form, Output
 from gateway.proxy.sampling import Sampler
-from gateway.websocket.frames import Decoder, SeenFrame, opcode_name
+from gateway.websocket.frames import Decoder, SeenFrame
 from gateway.websocket.handshake import Extensions
 from gateway.websocket.inflate import Inflater, Previewer
+from gateway.websocket.wire import opcode_name
 
 Frames = Literal["off", "text", "json"]
 

@@ -31,8 +31,9 @@ from gateway.proxy.dial import OpeningLeg
 from gateway.proxy.endings import reset, unread, unsent
 from gateway.proxy.forward import forward, forward_watched
 from gateway.proxy.log import EventLog, Tap
-from gateway.websocket.frames import Decoder, close_frame
+from gateway.websocket.frames import Decoder
 from gateway.websocket.handshake import Extensions
+from gateway.websocket.wire import close_frame
 
 GOING_AWAY: Final = 1001
 """The code of the Close frames that a stop sends (RFC 6455 section 7.4.1)."""

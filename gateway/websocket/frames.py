@@ -6,11 +6,14 @@ Strategy
     headers goes on.  Only a payload length with its top bit set cannot be walked; from there on bytes
     are counted and frames are not.
 
-    Most traffic is unremarkable frames.  `skip` steps over them with a table look-up each:
-    `steps[byte 0][byte 1]` is the length on the wire of such a frame where it is small, and a mark where
-    there is more to be done.  Whoever forwards the bytes calls it while `plain` holds and nothing is to be
-    recorded, and hands everything else to `receive_data`.  Where nobody wants to know about the frames at
-    all, only their boundaries and the first Close count, and hardly a frame needs a look.
+    Most traffic is sound frames that nobody has room to record.  `skip` steps over them with a
+    look-up each in a table of `steps`.  Which frames are sound depends on what came before them, and so does
+    the table.  Where there is no room for what is wrong either, everything but the first Close
+    is stepped over, so that a flood of broken frames costs no more than any other.  Where nobody wants to
+    know about the frames at all, that is always so.
+
+    Whoever forwards the bytes calls `skip` while `plain` holds and nothing is to be recorded, and hands the
+    rest to `receive_data`.  While `ready` holds, it may look up whole messages in `steps` by itself.
 
 Rules
     * Any split of the bytes gives the same frames, violations and counts.
@@ -20,7 +23,6 @@ Rules
     * "Need more bytes" is no event and no error: the decoder waits.
 """
 
-import codecs
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -28,9 +30,6 @@ from gateway.events import Side
 from gateway.websocket.rules import (
     AFTER_CLOSE,
     CLIENT_UNMASKED,
-    CLOSE_CODE,
-    CLOSE_ONE_BYTE,
-    CLOSE_REASON,
     CONTINUATION_ALONE,
     CONTINUATION_COMPRESSED,
     CONTROL_COMPRESSED,
@@ -44,58 +43,27 @@ from gateway.websocket.rules import (
     UPSTREAM_MASKED,
     Rule,
 )
-
-CONTINUATION: Final = 0x0
-TEXT: Final = 0x1
-BINARY: Final = 0x2
-CLOSE: Final = 0x8
-PING: Final = 0x9
-PONG: Final = 0xA
-
-OPCODE_NAMES: Final = {
-    CONTINUATION: "continuation",
-    TEXT: "text",
-    BINARY: "binary",
-    CLOSE: "close",
-    PING: "ping",
-    PONG: "pong",
-}
-
-FIN: Final = 0x80
-RSV1: Final = 0x40
-RSV: Final = 0x70
-MASK: Final = 0x80
+from gateway.websocket.steps import CHANGING, WORTH_IT, Steps, marked_length, run_length, tables
+from gateway.websocket.wire import (
+    CLOSE,
+    CONTINUATION,
+    CONTROL_PAYLOAD,
+    FIN,
+    MASK,
+    MASKED_HEADER,
+    OPCODE_NAMES,
+    RSV,
+    RSV1,
+    UNWALKABLE,
+    has_header,
+    header_length,
+    parse_close,
+    payload_length,
+    unmask,
+)
 
 INFLATE_WIRE: Final = 64 * 1024 + 1024
 """Bytes of a compressed frame that are kept to be inflated: 64 KiB that do not shrink, and their overhead."""
-
-_CONTROL_PAYLOAD: Final = 125
-"""The most that a control frame may carry (section 5.5)."""
-
-_WORTH_IT: Final = 8
-"""Frames in a run that make up for looking for it."""
-
-_STRETCH: Final = 32
-"""Frames among which a run is looked for at first."""
-
-_MASKED_HEADER: Final = 6
-"""The header of a small frame has no more bytes."""
-
-_UNWALKABLE: Final = 1 << 63
-"""A payload length from here on has its top bit set, which section 5.2 forbids."""
-
-LONG: Final = -1
-"""In place of a step, as the three that follow: the length stands in the two bytes behind these."""
-_LONGER: Final = -2
-"""The length, and maybe a masking key where none belongs, stand somewhere behind these."""
-_CLOSING: Final = -3
-"""A Close frame, of which only the boundary counts."""
-_LOOK: Final = -4
-"""The frame needs a look."""
-
-Steps = tuple[tuple[int, ...], ...]
-
-_utf8 = codecs.getincrementaldecoder("utf-8")
 
 
 @dataclass(slots=True, kw_only=True)
@@ -142,62 +110,6 @@ class SeenFrame:
         return unmask(self.kept, self.key) if self.masked else bytes(self.kept)
 
 
-def unmask(data: bytes | bytearray, key: bytes) -> bytes:
-    """XOR `data` with the repeated four-byte `key` (section 5.3); its own inverse."""
-    size = len(data)
-    repeated = (key * (size // 4 + 1))[:size]
-    return (int.from_bytes(data, "big") ^ int.from_bytes(repeated, "big")).to_bytes(size, "big")
-
-
-def opcode_name(opcode: int) -> str:
-    """`text`, `close`, …, or `0xB` for a reserved opcode."""
-    return OPCODE_NAMES.get(opcode) or f"0x{opcode:X}"
-
-
-def may_be_sent(code: int) -> bool:
-    """Whether a Close frame may carry `code` (section 7.4 and the registry that it opens)."""
-    return (1000 <= code <= 1014 and code not in {1004, 1005, 1006}) or 3000 <= code <= 4999
-
-
-def close_frame(code: int, key: bytes | None) -> bytes:
-    """A Close frame with `code` and no reason, masked with the four-byte `key` where there is one."""
-    payload = code.to_bytes(2, "big")
-    if key is None:
-        return bytes((FIN | CLOSE, len(payload))) + payload
-    return bytes((FIN | CLOSE, MASK | len(payload))) + key + unmask(payload, key)
-
-
-def _steps(sender: Side) -> Steps:
-    """For those who look at frames: the whole messages, pings and pongs that are sent as they must be."""
-    mask, header = (MASK, 6) if sender == "client" else (0, 2)
-    row = [_LOOK] * 256
-    for length in range(_CONTROL_PAYLOAD + 1):
-        row[mask | length] = header + length
-    control = tuple(row)
-    row[mask | 126] = LONG
-    row[mask | 127] = _LONGER
-    data = tuple(row)
-    rows = {FIN | TEXT: data, FIN | BINARY: data, FIN | PING: control, FIN | PONG: control}
-    return tuple(rows.get(first, (_LOOK,) * 256) for first in range(256))
-
-
-def _boundaries(sender: Side) -> Steps:
-    """For those who do not: everything."""
-    row, close = [0] * 256, [_LOOK] * 256
-    for mask, header in ((0, 2), (MASK, 6)):
-        for length in range(_CONTROL_PAYLOAD + 1):
-            row[mask | length] = header + length
-            close[mask | length] = _CLOSING
-        row[mask | 126] = LONG if (mask == MASK) is (sender == "client") else _LONGER
-        row[mask | 127] = _LONGER
-    ordinary, closing = tuple(row), tuple(close)
-    return tuple(closing if first & 0xF == CLOSE else ordinary for first in range(256))
-
-
-_LOOKING: Final[dict[Side, Steps]] = {"client": _steps("client"), "upstream": _steps("upstream")}
-_STEPPING: Final[dict[Side, Steps]] = {"client": _boundaries("client"), "upstream": _boundaries("upstream")}
-
-
 class Decoder:
     """One direction of a tunnel, from the first byte after the opening handshake.
 
@@ -219,6 +131,7 @@ class Decoder:
         "_preview",
         "_rsv_known",
         "_sender",
+        "_tables",
         "_uncounted",
         "blind",
         "close_code",
@@ -244,11 +157,12 @@ class Decoder:
         self._rsv_known = rsv_known | (RSV1 if deflate else 0)
         self._looking = preview is not None
 
-        self.steps = (_LOOKING if self._looking else _STEPPING)[sender]
+        self._tables = tables(sender, deflate=deflate, rsv_known=self._rsv_known, looking=self._looking)
+        self.steps = self._tables[self._looking][False][False]
         """For the first two bytes of a frame, its length on the wire, or a mark."""
         self.long_header = 8 if sender == "client" else 4
         """Bytes of the header of a frame for which `steps` has LONG."""
-        self.longest_short = self.long_header + (_CONTROL_PAYLOAD if self._looking else 0)
+        self.longest_short = self.long_header + (CONTROL_PAYLOAD if self._looking else 0)
         """Such a frame has more bytes than these, or needs a look."""
 
         self._head = b""
@@ -296,53 +210,58 @@ class Decoder:
     @property
     def ready(self) -> bool:
         """Whether the next byte begins a frame that `steps` may be asked about."""
-        return not self._left and self.plain
+        return not self._left and self.plain and not (self._looking and (self._message or self.closed))
 
     @property
     def plain(self) -> bool:
         """Whether `skip` may be called: nothing that has begun needs another look."""
-        if self._head or self.blind or self._open is not None:
-            return False
-        return not self._looking or not (self._message or self.closed)
+        return not (self._head or self.blind or self._open is not None)
 
-    def skip(self, data: bytes, t_ns: int, start: int = 0) -> int:
+    def skip(self, data: bytes, t_ns: int, start: int = 0, *, judge: bool = True) -> int:
         """Step over what needs no look from `start` on; the frames among it are left out of the record.
 
-        Returns where the first frame begins that needs a look, or whose header is not all there; the caller
-        gives the rest to `receive_data`.  Must only be called while `plain` holds.
+        Without `judge`, what is wrong with a frame is no reason to look at it.  Returns where the first frame
+        begins that needs a look, or whose header is not all there; the caller gives the rest to
+        `receive_data`.  Must only be called while `plain` holds.
         """
-        steps = self.steps
+        judge = judge and self._looking
+        steps = self._table(judge=judge)
         end = len(data)
         at = begun = start + self._left
         if at >= end:
             self._left = at - end
             return end
         frames = step = before = 0
+        carried = -1
         tries = 2
         last = end - 1
         while at < last:
-            step = steps[data[at]][data[at + 1]]
+            first = data[at]
+            step = steps[first][data[at + 1]]
             if step < 0:
-                step = self._long_step(step, data, at)
-                if not step:
+                if step <= CHANGING and at + MASKED_HEADER <= end:
+                    step = CHANGING - step
+                elif not (step := marked_length(step, data, at, judge=judge)):
                     break
+                if first != carried and self._looking and first & 0xF < CLOSE:
+                    # The same again would change nothing more.
+                    self._carry(first)
+                    carried = first
+                    steps = self._table(judge=judge)
             elif step == before and tries:
                 # Small frames that are written together are often of one size: take those in one go.
-                run = _run(data, at, step)
+                run = run_length(data, at, step)
                 at += run * step
                 frames += run
                 before = 0
-                tries -= run < _WORTH_IT
+                tries -= run < WORTH_IT
                 continue
             at += step
             frames += 1
             before = step
-        if at > end and at - step + _MASKED_HEADER > end:
-            # The last header may be cut.
-            size = _header_length(data, at - step)
-            if size is None or at - step + size > end:
-                at -= step
-                frames -= 1
+        if at > end and not has_header(data, at - step):
+            at -= step
+            frames -= 1
         if frames:
             self.omitted_frames += frames
             self.omitted_bytes += at - begun
@@ -350,21 +269,18 @@ class Decoder:
         self._left = max(0, at - end)
         return min(at, end)
 
-    def _long_step(self, mark: int, data: bytes, at: int) -> int:
-        """The length on the wire of the frame at `at`, which `mark` stands for; 0 where it needs a look."""
-        if mark == _LOOK:
-            return 0
-        size = _header_length(data, at)
-        if size is None or at + size > len(data):
-            return 0
-        length = _payload_length(data, at)
-        if mark == _CLOSING:
-            self.closed = True
-        elif length >= _UNWALKABLE or (
-            self._looking and length <= (_CONTROL_PAYLOAD if mark == LONG else 0xFFFF)
-        ):
-            return 0  # the latter should have been written in a shorter form
-        return size + length
+    def _table(self, *, judge: bool) -> Steps:
+        """What may be stepped over by now."""
+        return self._tables[judge][self.closed][self._message != 0]
+
+    def _carry(self, first: int) -> None:
+        """Go on to the message that is under way behind a data frame with the byte 0 `first`, left out."""
+        if first & 0xF != CONTINUATION:
+            self._message = first & 0xF
+            self._compressed = self._deflate and first & RSV1 != 0
+        self._context_lost |= self._compressed
+        if first & FIN:
+            self._message, self._compressed = 0, False
 
     def to_boundary(self, data: bytes) -> int:
         """How many of the bytes in `data` belong to the frame that is under way; 0 at a boundary.
@@ -379,10 +295,10 @@ class Decoder:
             return len(data)
         held = len(self._head)
         head = self._head + data[:14]
-        size = _header_length(head)
+        size = header_length(head)
         if size is None or len(head) < size:
             return len(data)
-        return min(size - held + _payload_length(head), len(data))
+        return min(size - held + payload_length(head), len(data))
 
     def receive_data(self, data: bytes, t_ns: int, room: int = 0, spare: int = 0) -> list[SeenFrame]:
         """Take `data` and return the frames whose previews it completes.
@@ -400,11 +316,11 @@ class Decoder:
         end = len(data)
         while at < end:
             if room <= 0 and self.plain:
-                stepped = self.skip(data, t_ns, at)
+                stepped = self.skip(data, t_ns, at, judge=spare > 0)
                 if stepped > at:
                     at = stepped
                     continue
-            size = _header_length(data, at)
+            size = header_length(data, at)
             if size is None or end - at < size:
                 self._head = data[at:]
                 break
@@ -418,7 +334,7 @@ class Decoder:
                 self._record(frame)
             else:
                 self._omit(frame)
-            if frame.length >= _UNWALKABLE:
+            if frame.length >= UNWALKABLE:
                 self._uncounted += end - at
                 at = end
             at = self._collect(data, at, done)
@@ -435,7 +351,7 @@ class Decoder:
         """The frame whose header of `size` bytes begins at `at`."""
         first, second = data[at], data[at + 1]
         masked = bool(second & MASK)
-        length = _payload_length(data, at)
+        length = payload_length(data, at)
         frame = SeenFrame(
             number=self.frames,
             t_ns=t_ns,
@@ -455,12 +371,12 @@ class Decoder:
         self.last_ns = t_ns
         self._judge(frame, first & RSV, second & 0x7F)
         self._place(frame)
-        if length >= _UNWALKABLE:
+        if length >= UNWALKABLE:
             self.blind = True
             self._left = 0
         else:
             keep = INFLATE_WIRE if frame.compressed else self._preview
-            frame.wanted = min(length, _CONTROL_PAYLOAD if frame.opcode == CLOSE else keep)
+            frame.wanted = min(length, CONTROL_PAYLOAD if frame.opcode == CLOSE else keep)
             self._left = length
         if frame.opcode == CLOSE and not self.closed:
             self.closed = True
@@ -478,14 +394,14 @@ class Decoder:
             broken(RESERVED_OPCODE)
         if rsv & ~self._rsv_known:
             broken(RESERVED_BITS)
-        if frame.length >= _UNWALKABLE:
+        if frame.length >= UNWALKABLE:
             broken(LENGTH_TOP_BIT)
         elif frame.length < (0, 126, 1 << 16)[max(0, short_length - 125)]:
             broken(LENGTH_NOT_MINIMAL)
         if frame.opcode >= CLOSE:
             if not frame.fin:
                 broken(CONTROL_FRAGMENTED)
-            if frame.length > _CONTROL_PAYLOAD:
+            if frame.length > CONTROL_PAYLOAD:
                 broken(CONTROL_LONG)
 
     def _place(self, frame: SeenFrame) -> None:
@@ -550,62 +466,3 @@ class Decoder:
         frame.rules += rules
         if AFTER_CLOSE not in frame.rules:
             self.close_code, self.close_reason = frame.code, frame.reason
-
-
-def _run(data: bytes, at: int, step: int) -> int:
-    """How many frames from `at` on are whole and begin with the same two bytes, for which `step` stands.
-
-    A longer stretch is looked at only where all of the one before was alike: a short run in a long chunk
-    costs no more than its length.
-    """
-    first, second = data[at : at + 1], data[at + 1 : at + 2]
-    most = (len(data) - at) // step
-    found, stretch = 0, _STRETCH
-    while found < most:
-        stop = at + step * min(found + stretch, most)
-        firsts, seconds = data[at + step * found : stop : step], data[at + step * found + 1 : stop : step]
-        alike = min(
-            len(firsts) - len(firsts.lstrip(first)),
-            len(seconds) - len(seconds.lstrip(second)),
-        )
-        found += alike
-        if alike < stretch:
-            break
-        stretch *= 2
-    return found
-
-
-def parse_close(payload: bytes, *, whole: bool) -> tuple[int | None, str | None, list[Rule]]:
-    """Code, reason and the broken rules of a Close frame's payload (section 5.5.1).
-
-    Where `payload` is not the `whole` of it, a character that is cut at its end is left out of the reason.
-    """
-    if len(payload) < 2:
-        return None, None, [CLOSE_ONE_BYTE] if payload and whole else []
-    code = int.from_bytes(payload[:2], "big")
-    rules = [] if may_be_sent(code) else [CLOSE_CODE]
-    try:
-        reason = _utf8().decode(payload[2:], final=whole)
-    except UnicodeDecodeError:
-        reason = payload[2:].decode(errors="replace")
-        rules.append(CLOSE_REASON)
-    return code, reason, rules
-
-
-def _header_length(data: bytes, at: int = 0) -> int | None:
-    """The length of the frame header at `at`, masking key included; None where two bytes are not there."""
-    if len(data) - at < 2:
-        return None
-    second = data[at + 1]
-    extended = {126: 2, 127: 8}.get(second & 0x7F, 0)
-    return 2 + extended + (4 if second & MASK else 0)
-
-
-def _payload_length(data: bytes, at: int = 0) -> int:
-    """The payload length in the complete frame header at `at`."""
-    short = data[at + 1] & 0x7F
-    if short == 126:
-        return int.from_bytes(data[at + 2 : at + 4], "big")
-    if short == 127:
-        return int.from_bytes(data[at + 2 : at + 10], "big")
-    return short

@@ -18,8 +18,9 @@ import zlib
 from dataclasses import dataclass
 from typing import Final
 
-from gateway.websocket.frames import CONTINUATION, PING, PONG, TEXT, SeenFrame
+from gateway.websocket.frames import SeenFrame
 from gateway.websocket.rules import DOES_NOT_INFLATE, TEXT_NOT_UTF8, Rule
+from gateway.websocket.wire import CONTINUATION, PING, PONG, TEXT
 
 INFLATE_MESSAGE: Final = 64 * 1024
 """Bytes that are inflated of one message at the most."""

@@ -33,7 +33,7 @@ NOTHING: Final = re.compile("(?!)")
 EVERYTHING: Final = re.compile(b"(?s).*")
 
 DEFECTS: Final = {
-    "frames": ("gateway.websocket.frames._payload_length", lambda data, at=0: data[at + 1] & 0x7F),
+    "frames": ("gateway.websocket.frames.payload_length", lambda data, at=0: data[at + 1] & 0x7F),
     "inflate": ("gateway.websocket.inflate.INFLATE_MESSAGE", 1 << 30),
     "request": ("gateway.websocket.handshake._FIELD_LINES", EVERYTHING),
     "answer": ("gateway.websocket.handshake._FIELD_LINES", EVERYTHING),

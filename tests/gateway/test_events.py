@@ -38,7 +38,7 @@ from gateway.events import (
     encode,
     rfc3339,
 )
-from gateway.websocket.frames import OPCODE_NAMES
+from gateway.websocket.wire import OPCODE_NAMES
 from launcher import events as launchers
 
 OWN: Final[tuple[type[Record], ...]] = (launchers.ChildState, launchers.Ready, launchers.Summary)

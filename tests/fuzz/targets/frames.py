@@ -12,8 +12,9 @@ from typing import Final
 
 from gateway.events import Side
 from gateway.websocket import rules
-from gateway.websocket.frames import Decoder, SeenFrame, may_be_sent
+from gateway.websocket.frames import Decoder, SeenFrame
 from gateway.websocket.rules import Rule
+from gateway.websocket.wire import may_be_sent
 from tests.fuzz.choices import Choices, pieces
 
 TOKENS: Final = (

@@ -10,8 +10,9 @@ import zlib
 from contextlib import suppress
 from typing import Final
 
-from gateway.websocket.frames import CONTINUATION, Decoder, SeenFrame
+from gateway.websocket.frames import Decoder, SeenFrame
 from gateway.websocket.inflate import INFLATE_MESSAGE, Inflater, Previewer
+from gateway.websocket.wire import CONTINUATION
 from tests.fuzz.choices import Choices
 from tests.gateway.websocket.wire import Wire
 

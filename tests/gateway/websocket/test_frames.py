@@ -4,7 +4,7 @@ import time
 import tracemalloc
 from collections.abc import Generator, Iterable
 from dataclasses import replace
-from typing import Any
+from typing import Any, Final
 
 import pytest
 from hypothesis import example, given
@@ -15,23 +15,21 @@ from websockets.extensions import Extension
 
 from gateway.events import Side
 from gateway.websocket import rules
-from gateway.websocket.frames import (
+from gateway.websocket.frames import INFLATE_WIRE, Decoder, SeenFrame
+from gateway.websocket.rules import Rule
+from gateway.websocket.wire import (
     BINARY,
     CLOSE,
     CONTINUATION,
-    INFLATE_WIRE,
     PING,
     PONG,
     TEXT,
-    Decoder,
-    SeenFrame,
     close_frame,
     may_be_sent,
     opcode_name,
     parse_close,
     unmask,
 )
-from gateway.websocket.rules import Rule
 from tests.gateway.websocket.wire import KEY, Wire, cut
 
 SIDES: tuple[Side, ...] = ("client", "upstream")
@@ -304,9 +302,22 @@ def _refused(data: bytes, sender: Side) -> bool:
 # What may be stepped over without a look.
 
 
+BEFORE: Final = {
+    "nothing": b"",
+    "a message under way": b"\x01\x00",
+    "a compressed one": b"\x41\x00",
+    "a Close": b"\x88\x00",
+}
+"""What may have come before a frame, but for the masking that its sender owes."""
+
+
+@pytest.mark.parametrize("before", BEFORE)
 @pytest.mark.parametrize("sender", SIDES)
-def test_what_is_skipped_is_unremarkable(sender: Side) -> None:
-    """For every pair of first bytes: a frame is stepped over exactly where the decoder sees nothing in it."""
+def test_what_is_skipped_is_sound(sender: Side, before: str) -> None:
+    """For every pair of first bytes: a frame is stepped over exactly where the decoder sees nothing wrong."""
+    begun = BEFORE[before]
+    if begun and sender == "client":
+        begun = bytes([begun[0], 0x80]) + KEY
     longer = {126: (200).to_bytes(2, "big") + bytes(200), 127: (1 << 16).to_bytes(8, "big") + bytes(1 << 16)}
     for first in range(256):
         for second in range(256):
@@ -314,13 +325,48 @@ def test_what_is_skipped_is_unremarkable(sender: Side) -> None:
             data = (
                 bytes([first, second]) + longer.get(length, bytes(length)) + bytes(4 if second & 0x80 else 0)
             )
-            decoder = Decoder(sender, preview=0, deflate=True)
-            (frame,) = decoder.receive_data(data, 0, 1)
-            remarkable = frame.rules or frame.compressed or first & 0xF == CONTINUATION
-            unremarkable = decoder.plain and not remarkable
-            stepped = Decoder(sender, preview=0, deflate=True)
-            assert stepped.skip(data, 0) == (len(data) if unremarkable else 0), f"{first:#04x} {second:#04x}"
-            assert stepped.frames == unremarkable
+            looking, judging, stepping = (Decoder(sender, preview=0, deflate=True) for _ in range(3))
+            for decoder in (looking, judging, stepping):
+                decoder.receive_data(begun, 0, ALL)
+            (frame,) = looking.receive_data(data, 0, 1)
+            close = frame.opcode == CLOSE
+            sound = not (frame.rules or close)
+            which = f"{first:#04x} {second:#04x}"
+            assert judging.skip(data, 0) == (len(data) if sound else 0), which
+            stepped = not close or before == "a Close"
+            assert stepping.skip(data, 0, judge=False) == (len(data) if stepped else 0), which
+            then = after(looking)
+            for decoder, omitted in ((judging, sound), (stepping, stepped)):
+                assert decoder.omitted_frames == omitted
+                assert not omitted or after(decoder) == then, which
+
+
+def after(decoder: Decoder) -> list[tuple[object, ...]]:
+    """What a decoder makes of each kind of data frame by now."""
+    kinds = (b"\x80\x00", b"\xc1\x00", b"\x00\x00", b"\x80\x00")
+    seen = [frame for kind in kinds for frame in decoder.receive_data(kind, 0, 1)]
+    return [(frame.message, frame.compressed, frame.rules) for frame in seen]
+
+
+@given(st.lists(wires, max_size=12), sides, places, st.booleans(), st.booleans())
+def test_of_a_flood_only_what_is_wrong_is_recorded(
+    sent: list[Wire], sender: Side, where: list[int], deflate: bool, room: bool
+) -> None:
+    """Where there is room for nothing else, and not even that where there is none at all."""
+    data = b"".join(wire.data for wire in sent)
+    whole, decoder = (Decoder(sender, preview=PREVIEW, deflate=deflate) for _ in range(2))
+    expected = [frame for frame in read(whole, [data]) if room and (frame.rules or frame.opcode == CLOSE)]
+    seen = [
+        frame for piece in cut(data, where) for frame in decoder.receive_data(piece, 0, 0, ALL if room else 0)
+    ]
+    seen += decoder.receive_end()
+    assert [told(frame) for frame in seen] == [told(frame) for frame in expected]
+    assert (decoder.frames, decoder.wire_bytes) == (whole.frames, whole.wire_bytes)
+    assert (decoder.closed, decoder.close_code, decoder.close_reason) == (
+        whole.closed,
+        whole.close_code,
+        whole.close_reason,
+    )
 
 
 @pytest.mark.parametrize(
@@ -471,7 +517,7 @@ def test_skipping_changes_nothing(
 
 
 @pytest.mark.parametrize(
-    ("sent", "plain"),
+    ("sent", "ready"),
     [
         ([], True),
         ([ours("client", TEXT, b"x")], True),
@@ -481,11 +527,11 @@ def test_skipping_changes_nothing(
         ([ours("client", CLOSE)], False),
     ],
 )
-def test_where_steps_may_be_taken(sent: list[Wire], plain: bool) -> None:
+def test_where_steps_may_be_taken(sent: list[Wire], ready: bool) -> None:
     """Not inside a message, where a new one would be a violation, and not behind a Close."""
     decoder = Decoder("client", preview=PREVIEW)
     read(decoder, [b"".join(wire.data for wire in sent)])
-    assert decoder.plain is plain
+    assert decoder.ready is ready
     decoder.receive_data(b"\x81", 0)
     assert not decoder.plain, "in mid-header"
     decoder.receive_data(b"\x82abcd\0", 0, ALL)

@@ -12,18 +12,10 @@ from websockets import frames as theirs
 from websockets.extensions.permessage_deflate import PerMessageDeflate
 
 from gateway.websocket import inflate
-from gateway.websocket.frames import (
-    BINARY,
-    CLOSE,
-    CONTINUATION,
-    INFLATE_WIRE,
-    PING,
-    PONG,
-    TEXT,
-    Decoder,
-)
+from gateway.websocket.frames import INFLATE_WIRE, Decoder
 from gateway.websocket.inflate import INFLATE_MESSAGE, Inflater, Preview, Previewer
 from gateway.websocket.rules import DOES_NOT_INFLATE, RESERVED_BITS, TEXT_NOT_UTF8
+from gateway.websocket.wire import BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT
 from tests.gateway.websocket.wire import KEY, Wire, cut
 
 ALL = 1 << 30
