@@ -206,7 +206,11 @@ class Direction:
         """Begin to forward."""
         write = self.sink.transport.write
         tap = self.tap
-        forwarding = forward(write, self.decoder) if tap is None else forward_watched(write, tap)
+        forwarding = (
+            forward(write, self.decoder, self._take_turns)
+            if tap is None
+            else forward_watched(write, tap, self._take_turns)
+        )
         next(forwarding)
         self.source.data_received = forwarding.send
 
@@ -220,6 +224,16 @@ class Direction:
         """The sink takes more again."""
         if not (self.said or self.source.lost):
             self.source.transport.resume_reading()
+
+    def _take_turns(self) -> None:
+        """Read on once all others have been read from: uvloop would do so up to 32 times at once."""
+        if not self.source.lost:
+            self.source.transport.pause_reading()
+            asyncio.get_running_loop().call_soon(self._read_on)
+
+    def _read_on(self) -> None:
+        if not self.sink.full:
+            self.release()
 
     def stop(self) -> None:
         """Put a Close frame into this direction, now or at the next boundary."""

@@ -57,6 +57,50 @@ async def test_a_slow_reader_costs_no_memory(
         assert own_gateway.rss() - before < 32 * MIB
 
 
+@pytest.mark.parametrize("flooding", ["client", "upstream"])
+async def test_a_flood_leaves_turns_to_others(
+    own_gateway: GatewayProcess, upstream: Upstream, flooding: str
+) -> None:
+    """However much one side of a WebSocket sends: little of it passes between two bytes of another one.
+
+    Left to itself, uvloop reads 8 MB from one connection before it looks at the next.
+    """
+    flood = (
+        frame(b"", opcode=9, masked=flooding == "client") + frame(b"x", masked=flooding == "client")
+    ) * 9000
+    passed = 0
+    flooded = asyncio.Event()
+
+    async def send() -> None:
+        while True:
+            await source.send(flood)
+
+    async def receive() -> None:
+        nonlocal passed
+        while True:
+            passed += len(await sink.read_some())
+            if passed > 8 * MIB:
+                flooded.set()
+
+    ends = await open_tunnel(own_gateway.port, upstream)
+    source, sink = ends if flooding == "client" else reversed(ends)
+    client, server = await open_tunnel(own_gateway.port, upstream)
+    with source, sink, client, server:
+        tasks = [asyncio.create_task(each()) for each in (send, receive)]
+        async with asyncio.timeout(30):
+            await flooded.wait()
+        before = passed
+        for _ in range(10):
+            await client.send(from_client(b"hello"))
+            assert await server.read(11) == from_client(b"hello")
+            await server.send(frame(b"hello"))
+            assert await client.read(7) == frame(b"hello")
+        assert passed - before < 10 * 4 * MIB
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
 async def test_500_sockets_at_once(own_gateway: GatewayProcess, upstream: Upstream) -> None:
     """500 tunnels are open at once, and each carries its own messages."""
     pairs = []
