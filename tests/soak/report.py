@@ -9,10 +9,13 @@ from tests.soak.faults import FAULTS
 from tests.soak.world import Footprint
 
 _SPARE_MEMORY: Final = 8 << 20
-"""Bytes by which the gateway's memory may grow once it has warmed up: an allocator gives little back."""
+"""Bytes by which memory may grow once the gateway has warmed up: an allocator keeps some of what is free."""
 
 _WARM: Final = 3
 """Rounds after which a gateway has seen everything, and its allocator the most of it."""
+
+_SPARE_THREADS: Final = 1
+"""The loop's pool has its first thread when a config is first loaded anew, which may be in any round."""
 
 _COLUMNS: Final = (
     "Memory, files and threads are the gateway's with nobody connected; *most memory* is the most that was"
@@ -24,9 +27,10 @@ _HOW: Final = (
     "`python -m tests.soak` makes this report. Clients of the `websockets` library, clients that behave"
     " badly, and plain requests go through one gateway to two demo upstreams, while faults happen. At the"
     " end of each round all clients leave, and what the gateway then has is measured. A session counts as"
-    " lost where it does not go as it should, unless its own upstream was killed. Files and threads have to"
-    f" be as many as before, and memory may be {_SPARE_MEMORY >> 20} MiB more than after round {_WARM}: an"
-    " allocator gives little back."
+    " lost where it does not go as it should, unless its own upstream was killed. There may be no more files"
+    " than at the start, one thread more than after round 1 (that of reloads), and"
+    f" {_SPARE_MEMORY >> 20} MiB more memory than after round {_WARM}: however little the allocator is told"
+    " to keep, it keeps some of what is free."
 )
 
 
@@ -69,10 +73,10 @@ def failures(soak: Soak) -> list[str]:
     for number, each in enumerate(soak.rounds, 1):
         for what, now, then in (
             ("descriptors", each.calm.descriptors, soak.before.descriptors),
-            ("threads", each.calm.threads, soak.rounds[0].calm.threads),
+            ("threads", each.calm.threads, soak.rounds[0].calm.threads + _SPARE_THREADS),
         ):
             if now > then:
-                wrong.append(f"round {number} left {now} {what}, where there were {then}")
+                wrong.append(f"round {number} left {now} {what}, where {then} are expected at most")
     warm = soak.rounds[_WARM - 1 :]
     if warm:
         grown = warm[-1].calm.memory - warm[0].calm.memory

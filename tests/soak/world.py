@@ -23,6 +23,13 @@ PATIENCE: Final = 60.0
 _AFTERMATH: Final = 5.0
 """Seconds behind the start of an upstream in which a session may still find it away."""
 
+_GIVE_BACK: Final = {
+    "MALLOC_ARENA_MAX": "1",
+    "MALLOC_MMAP_THRESHOLD_": "65536",
+    "MALLOC_TRIM_THRESHOLD_": "65536",
+}
+"""Lets glibc keep little of what is free, so that memory tells of what is not."""
+
 _CONFIG: Final = """\
 apiVersion: core/v1
 kind: Entrypoint
@@ -174,7 +181,7 @@ class World:
             [sys.executable, "-m", "gateway", "-f", str(self._path), "--frames", "json"],
             stdout=subprocess.PIPE,
             stderr=self._errors,
-            env=os.environ,
+            env={**os.environ, **_GIVE_BACK},
         )
         assert process.stdout is not None
         assert process.stdout.readline(), "the gateway does not start"
