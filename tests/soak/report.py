@@ -8,7 +8,7 @@ from typing import Final
 from tests.soak.faults import FAULTS
 from tests.soak.world import Footprint
 
-_SPARE_MEMORY: Final = 8 << 20
+_SPARE_MEMORY: Final = 12 << 20
 """Bytes by which memory may grow once the gateway has warmed up: an allocator keeps some of what is free."""
 
 _WARM: Final = 3
