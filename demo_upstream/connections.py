@@ -9,12 +9,13 @@ Rules
     * Whatever ends one of a connection's tasks for the peer's sake ends them all, and is a ConnectionError.
     * Nothing is queued without bound: a send waits until the transport takes more.
     * What a message may have is a share: the more connections there are, the less of one is held for each.
+    * Who sends more than can be answered leaves turns to the others.
     * When the server stops, each connection closes itself with 1001 and waits for the peer's own Close, but
       not for long.
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager
 from typing import Final
 
@@ -37,6 +38,9 @@ A room full of clients that never finish a message of `MAX_MESSAGE` would fill t
 connections hold `MEMORY` (1 + ln(k / 4)) bytes at most, 1.6 GiB at a thousand of them.
 """
 
+_HANDFUL: Final = 32
+"""Messages and pings of one connection that are answered until the others have their turn."""
+
 _LINGER: Final = 5.0
 """Seconds that a WebSocket that has ended may still take to deliver what was sent."""
 
@@ -57,28 +61,41 @@ class Connection:
         A Close is answered with its own code and reason (RFC 6455 section 5.5.1), where aiohttp by itself
         would say 1000.
         """
+        taken = 0
         while True:
             message = await self._response.receive()
-            if message.type is WSMsgType.TEXT or message.type is WSMsgType.BINARY:
-                yield message.data
-            elif message.type is WSMsgType.CLOSE:
-                code, reason = message.data or WSCloseCode.OK, (message.extra or "").encode()
-                await self._response.close(code=code, message=reason, drain=False)
-                return
-            else:  # CLOSING, CLOSED or ERROR; pings and pongs stay within aiohttp
-                return
+            taken += 1
+            if taken % _HANDFUL == 0:
+                await asyncio.sleep(0)  # to receive what is there already gives nobody a turn
+            match message.type:
+                case WSMsgType.TEXT | WSMsgType.BINARY:
+                    yield message.data
+                case WSMsgType.PING:
+                    await self._sent(self._response.pong(message.data))
+                case WSMsgType.PONG:
+                    pass  # aiohttp has noted that the peer lives
+                case WSMsgType.CLOSE:
+                    code, reason = message.data or WSCloseCode.OK, (message.extra or "").encode()
+                    await self._response.close(code=code, message=reason, drain=False)
+                    return
+                case _:  # CLOSING, CLOSED or ERROR
+                    return
 
     async def send(self, message: str | bytes) -> None:
         """Send `message`, once the peer has read enough of what was sent before.
 
         Raises ConnectionError where the connection is lost, or the peer reads nothing for too long.
         """
+        if isinstance(message, str):
+            await self._sent(self._response.send_str(message))
+        else:
+            await self._sent(self._response.send_bytes(message))
+
+    async def _sent(self, sending: Awaitable[None]) -> None:
+        """Wait for `sending`, but not for ever; raises what `send` does."""
         try:
             async with asyncio.timeout(self._stall):
-                if isinstance(message, str):
-                    await self._response.send_str(message)
-                else:
-                    await self._response.send_bytes(message)
+                await sending
         except TimeoutError:
             self._transport.abort()
             raise ConnectionAbortedError("the peer does not read") from None
@@ -150,6 +167,7 @@ class Connections:
             max_msg_size=self._share(),
             timeout=self._patience,
             autoclose=False,
+            autoping=False,
             compress=compress,
             protocols=_offered(request)[:1],
         )

@@ -69,6 +69,35 @@ async def _flood(writer: asyncio.StreamWriter, frame: bytes) -> None:
         await writer.drain()
 
 
+@pytest.mark.parametrize("frame", [b"\x82\x81abcd.", b"\x89\x81abcd."])
+async def test_a_flood_leaves_turns_to_others(frame: bytes) -> None:
+    """However many messages or pings a client has sent: few are answered before those of another client."""
+    with DemoUpstream() as own:
+        reader, writer = await _raw(own.url.replace("localhost", "127.0.0.1"), b"/echo")
+        await reader.readuntil(b"\r\n\r\n")
+        flood = asyncio.create_task(_flood(writer, frame * 10_000))
+        answered = 0
+
+        async def count() -> None:
+            nonlocal answered
+            while True:
+                answered += len(await reader.read(1 << 16)) // 3
+
+        counting = asyncio.create_task(count())
+        async with asyncio.timeout(PATIENCE), connect(f"{own.url.replace('http', 'ws')}/echo") as client:
+            await client.send("are you there?")
+            await client.recv()
+            before = answered
+            for _ in range(10):
+                await client.send("and now?")
+                await client.recv()
+            assert answered - before < 10 * 4000
+        for task in (flood, counting):
+            task.cancel()
+        await asyncio.gather(flood, counting, return_exceptions=True)
+        writer.close()
+
+
 async def test_stop_says_goodbye_to_all() -> None:
     """A stop sends Close 1001 to every client and waits for their own, but for none that is mute."""
     with DemoUpstream() as own:
