@@ -177,7 +177,10 @@ def _own_life(event: Listening | Reload | Stopping) -> tuple[str, str, str]:
         case Listening():
             return "  ", "listens", f"on {escape(event.url)} ({escape(event.addr)})"
         case Stopping():
-            return "  ", "stops", f"{count(event.open, 'WebSocket')} open"
+            waits = (
+                ": each is sent a Close and waited for; a second signal ends them now" if event.open else ""
+            )
+            return "  ", "stops", f"{count(event.open, 'WebSocket')} open{waits}"
         case Reload(ok=True):
             return "  ", "reloads", escape("; ".join(event.changes)) or "nothing has changed"
     wrong = count(len(event.problems), "problem")
@@ -275,5 +278,6 @@ def _error(event: Error) -> tuple[str, ...]:
     told = " · ".join([escape(message), *concerns])
     if not by_upstream:
         return (told,)
-    did = escape(f"upstream{message.removeprefix(url)}")
-    return told, " · ".join([did, *concerns]), did
+    where = url.partition("://")[2].partition("/")[0].rpartition("@")[2]
+    did = escape(f"{where}{message.removeprefix(url)}")
+    return told, " · ".join([did, *concerns]), did, did.partition(";")[0]

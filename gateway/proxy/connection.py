@@ -24,6 +24,7 @@ from aiohttp.http_exceptions import LineTooLong
 from gateway.config.resources.http_server import HTTPConfig
 from gateway.headers import ambiguity, is_host, values
 from gateway.limits import OwnLimits
+from gateway.proxy.listen import peer_name
 from gateway.proxy.responses import ALT_SVC, Done, bare, plainly
 
 _SLACK: Final = 4096
@@ -209,7 +210,7 @@ class Connection(web.RequestHandler):
             return self._refuse_head(f"{self._limits.head_fields} fields")
         if isinstance(exc, LineTooLong):
             return self.refuse_long_head()
-        self.logger.error("a request that cannot be read", exc_info=exc, extra={"status": status})
+        self._complain(status, "a request that cannot be read", error=exc)
         return self.say(plainly(status, _WHY.get(message or "", "")), status)
 
     def say(self, answer: bytes, status: int) -> Done:
@@ -231,14 +232,18 @@ class Connection(web.RequestHandler):
         return self._refuse_head(f"{self._limits.head_bytes} bytes")
 
     def _refuse_head(self, limit: str) -> Done:
-        words = "a request that cannot be read: its head has more than %s"
-        self.logger.error(words, limit, extra={"status": 431})
+        self._complain(431, f"a request that cannot be read: its head has more than {limit}")
         return self.say(plainly(431), 431)
 
     def refuse(self, status: int, why: str) -> Done:
         """Say why nobody may be asked to read a request, to the client and to the log."""
-        self.logger.error("a request that cannot be passed on: %s", why, extra={"status": status})
+        self._complain(status, f"a request that cannot be passed on: {why}")
         return self.say(plainly(status, why), status)
+
+    def _complain(self, status: int | None, message: str, *, error: BaseException | None = None) -> None:
+        """Tell the log what is wrong with this client's request, which gets `status` for an answer."""
+        client = peer_name(self.peername)
+        self.logger.error("%s", message, exc_info=error, extra={"status": status, "client": client})
 
     @property
     def _reading_body(self) -> bool:
@@ -272,7 +277,7 @@ class Connection(web.RequestHandler):
             self._progress, self._moved = progress, now
         elif now - self._moved >= limit:
             what = "the client stopped sending a request's body" if uploading else "a response stood still"
-            self.logger.error("%s for %g s; its connection was cut", what, limit)
+            self._complain(None, f"{what} for {limit:g} s; its connection was cut")
             transport.abort()
             return
         times = [each for each in (self._limits.upload, self._limits.answer) if each is not None]

@@ -204,6 +204,11 @@ def _readable(name: str | bytes) -> str:
     return name if isinstance(name, str) else "@" + name[1:].decode("utf-8", "backslashreplace")
 
 
+def peer_name(peer: object) -> str:
+    """What the log calls who is at an address that a transport tells; `@` on a unix socket, as in Go."""
+    return host_port(peer[0].removeprefix("::ffff:"), peer[1]) if isinstance(peer, tuple) else "@"
+
+
 def ip_of(peer: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
     """The address of a client; an IPv4 one of a socket for both families is not made IPv6 by that."""
     found = ipaddress.ip_address(peer.partition("%")[0])

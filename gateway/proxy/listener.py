@@ -173,6 +173,13 @@ def _complain(log: EventLog, message: str) -> None:
     log.error(message)
 
 
+def _unquoted(words: str) -> str:
+    """What aiohttp says of a request, without what it quotes of it."""
+    if words.startswith("Bad status line"):
+        return "Bad request line"  # it has one word for both, and the line behind it
+    return words.partition(":")[0].strip()
+
+
 def _logger(log: EventLog) -> logging.Logger:
     """aiohttp's logger for its server, whose complaints become error records without a traceback."""
 
@@ -181,13 +188,10 @@ def _logger(log: EventLog) -> logging.Logger:
             error = record.exc_info[1] if record.exc_info else None
             message = record.getMessage()
             if isinstance(error, HttpProcessingError):
-                # Behind the colon, aiohttp quotes what it was sent.
-                message = f"a request that cannot be read: {error.message.partition(':')[0].strip()}"
-                log.error(message, status=getattr(record, "status", error.code))
-            else:
-                if error is not None:
-                    message = f"{message}: {type(error).__name__}: {error}"
-                log.error(message, status=getattr(record, "status", None))
+                message = f"a request that cannot be read: {_unquoted(error.message)}"
+            elif error is not None:
+                message = f"{message}: {type(error).__name__}: {error}"
+            log.error(message, client=getattr(record, "client", None), status=getattr(record, "status", None))
 
     # One of its own, not a global one: each gateway in a process has a log of its own.
     logger = logging.Logger("gateway", logging.ERROR)  # noqa: LOG001 - see above

@@ -210,6 +210,7 @@ class Story:
         expectations = members(self._fields, b"expect")
         if expectations not in ([], [b"100-continue"]):
             problem = Problem(status=417, what="The only expectation that can be met is 100-continue.")
+            self._upstream = None  # which has not been asked
             return await self._refused(problem)(request)
         if expectations:
             fields = [field for field in fields if field[0].lower() != b"expect"]
@@ -229,6 +230,7 @@ class Story:
         if refused is not None:
             # What follows a refused upgrade may have been meant for somebody else: no more is read.
             what = f"This is no opening handshake of a WebSocket: {refused.reason}."
+            self._upstream = None  # which has not been asked
             return self._refused(Problem(status=refused.status, what=what, fields=refused.fields, close=True))
         sent = upgrading(fields)
         key = b"".join(values(self._fields, b"sec-websocket-key"))

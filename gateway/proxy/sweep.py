@@ -18,9 +18,9 @@ from collections.abc import Callable, Iterable
 from itertools import islice
 from typing import Final
 
-from gateway.config import host_port
 from gateway.limits import OwnLimits
 from gateway.proxy.endings import on_its_way
+from gateway.proxy.listen import peer_name
 from gateway.proxy.log import EventLog
 from gateway.proxy.tunnel import Direction, Leg, Tunnel
 
@@ -129,6 +129,4 @@ def _who(leg: Leg) -> str:
 
 
 def _address(leg: Leg) -> str:
-    """Where the peer is; on a unix socket it has no address."""
-    peer = leg.transport.get_extra_info("peername")
-    return host_port(peer[0].removeprefix("::ffff:"), peer[1]) if isinstance(peer, tuple) else "@"
+    return peer_name(leg.transport.get_extra_info("peername"))

@@ -29,6 +29,8 @@ _SIDES: Final[tuple[Side, Side]] = ("client", "upstream")
 class Tally:
     """What has been seen so far."""
 
+    verbose: bool = False
+    """Whether cases that end alike are printed as well."""
     cases: int = 0
     different: list[str] = field(default_factory=list)
     slow: list[str] = field(default_factory=list)
@@ -62,7 +64,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if not any(name.startswith(options.cases) for name in names):
         print(f"conformance: no case has a number that begins with {options.cases}", file=sys.stderr)
         return 2
-    tally = Tally()
+    tally = Tally(verbose=options.verbose)
     try:
         asyncio.run(_run(options.cases, tally, long=options.long))
     except KeyboardInterrupt:
@@ -81,6 +83,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "cases", nargs="?", default="", help="where their numbers begin: 7 or 7.9 or raw; all without it"
     )
+    parser.add_argument("-v", "--verbose", action="store_true", help="print the cases that end alike as well")
     parser.add_argument("--long", action="store_true", help="the cases of many MiB as well")
     return parser
 
@@ -116,7 +119,7 @@ async def _entries(port: int, wanted: str, *, long: bool) -> AsyncIterator[_Entr
 
 
 async def _judge(entry: _Entry, direct_port: int, gateway_port: int, tally: Tally) -> None:
-    """Play a case on both ways, say what came of it, and count it."""
+    """Play a case on both ways and count it; say what came of it where the ways differ, or if asked to."""
     try:
         direct, through = await entry.play(direct_port), await entry.play(gateway_port)
         words = differences(direct, through, entry.peer)
@@ -128,6 +131,9 @@ async def _judge(entry: _Entry, direct_port: int, gateway_port: int, tally: Tall
         print(f"{entry.name}: {error!r}")
         tally.count(entry.name, [repr(error)], 0.0)
         return
-    tally.count(entry.name, words, later(pairs))
+    delay = later(pairs)
+    tally.count(entry.name, words, delay)
+    if not (words or delay > SLOW or tally.verbose):
+        return
     times = f"{direct.seconds * 1000:.2f} ms, {through.seconds * 1000:.2f} ms"
     print(f"{entry.name}: {direct}; through the gateway: {through if words else 'the same'}; {times}")

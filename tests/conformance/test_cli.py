@@ -6,8 +6,10 @@ from tests.conformance.cli import Tally, main
 
 
 def test_a_case_on_both_ways(capsys: pytest.CaptureFixture[str]) -> None:
-    """A line for each peer and each way to cut the bytes up, and a summary."""
+    """A summary; if asked for, a line for each peer and each way to cut the bytes up as well."""
     assert main(["7.1.1"]) == 0
+    assert len(capsys.readouterr().out.splitlines()) == 2
+    assert main(["7.1.1", "--verbose"]) == 0
     *lines, counts, times = capsys.readouterr().out.splitlines()
     assert len(lines) == 15, "four peers, four ways; a server that takes nothing ahead of its 101"
     assert lines[0].startswith(

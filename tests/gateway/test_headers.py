@@ -357,7 +357,11 @@ def test_fields_that_are_not(name: str) -> None:
     assert value_of(name, "plain value") == "plain value"
 
 
-NAMES = ["token", "access_token", "id_token", "key", "api_key", "apikey", "password", "secret", "sig"]
+NAMES = [
+    *("token", "access_token", "id_token", "refresh_token", "jwt"),
+    *("key", "api_key", "apikey", "password", "passwd", "pwd", "secret", "client_secret"),
+    *("sig", "x-amz-signature", "x-amz-security-token", "x-goog-signature"),
+]
 NAMES += ["signature", "code"]
 
 

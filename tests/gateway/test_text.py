@@ -196,7 +196,14 @@ def test_close_words_escape_the_reason() -> None:
         ),
         (
             events.Stopping(time=NOON, t_ns=1, signal="SIGTERM", open=1),
-            "12:00:00.250          stops             1 WebSocket open",
+            (
+                "12:00:00.250          stops             1 WebSocket open: each is sent a Close and waited "
+                "for; a second signal ends them now"
+            ),
+        ),
+        (
+            events.Stopping(time=NOON, t_ns=1, signal="SIGTERM", open=0),
+            "12:00:00.250          stops             0 WebSockets open",
         ),
     ],
 )
@@ -249,7 +256,7 @@ def test_where_there_is_little_room_names_go_before_sums(
 
 
 def test_an_upstreams_error_is_told_first_what_it_concerns_behind() -> None:
-    """What an upstream did fits where there is little room: its url is what can go."""
+    """What an upstream did fits where there is little room, and which one it was."""
     url = "http://localhost:9090"
     told = words(
         Error(
@@ -265,7 +272,11 @@ def test_an_upstreams_error_is_told_first_what_it_concerns_behind() -> None:
     )
     did = "refused the connection; nothing listens there"
     assert (told.size, told.rest) == ("502", f"{url} {did} · GET /ws · from 127.0.0.1:5000")
-    assert told.brief == (f"upstream {did} · GET /ws · from 127.0.0.1:5000", f"upstream {did}")
+    assert told.brief == (
+        f"localhost:9090 {did} · GET /ws · from 127.0.0.1:5000",
+        f"localhost:9090 {did}",
+        "localhost:9090 refused the connection",
+    )
 
 
 def test_open_tells_the_route_and_what_was_agreed() -> None:

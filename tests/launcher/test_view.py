@@ -94,7 +94,7 @@ def test_a_closed_line_keeps_its_sums(width: int, rest: str) -> None:
     assert view.record(event, width).plain.endswith(rest)
 
 
-def test_a_usual_error_is_whole_at_100_columns() -> None:
+def test_a_usual_error_names_the_upstream_at_80_columns() -> None:
     """Its most telling words come first; what they concern only where there is room."""
     url = "http://localhost:9090"
     event = Error(
@@ -107,8 +107,9 @@ def test_a_usual_error_is_whole_at_100_columns() -> None:
         upstream=url,
         status=502,
     )
-    assert view.record(event, 99).plain.endswith(
-        "502  upstream refused the connection; nothing listens there"
+    assert view.record(event, 79).plain.endswith("502  localhost:9090 refused the connection")
+    assert view.record(event, 105).plain.endswith(
+        "502  localhost:9090 refused the connection; nothing listens there"
     )
     assert view.record(event, 199).plain.endswith(" · GET /ws · from 127.0.0.1:50000")
 

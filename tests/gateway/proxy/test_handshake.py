@@ -4,7 +4,7 @@ from contextlib import suppress
 
 import pytest
 
-from gateway.events import Error, Open
+from gateway.events import Error, Open, Request
 from tests.gateway.proxy.raw import ACCEPT, HANDSHAKE, KEY, SWITCHING, from_client, handshake, switching
 from tests.gateways import GatewayProcess
 from tests.servers import Peer, Upstream
@@ -86,12 +86,15 @@ KEY_FIELD = "Sec-WebSocket-Key"
 async def test_a_version_that_is_not_13_is_a_426(
     gateway: GatewayProcess, upstream: Upstream, request_: bytes
 ) -> None:
-    """The answer names 13, nothing reaches the upstream, and the connection ends."""
+    """The answer names 13, nothing reaches the upstream, the record names none, and the connection ends."""
+    told = len(gateway.records.all(Request))
     answer = await answers(gateway, request_ + HIDDEN)
     assert answer.startswith(b"HTTP/1.1 426 Upgrade Required\r\n")
     assert b"\r\nSec-WebSocket-Version: 13\r\n" in answer
     assert answer.count(b"HTTP/1.1") == 1
     assert upstream.nobody()
+    record = await gateway.records.wait_for(Request, past=told)
+    assert (record.status, record.upstream) == (426, None)
 
 
 @pytest.mark.parametrize(

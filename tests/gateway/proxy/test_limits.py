@@ -62,6 +62,7 @@ async def test_fields_of_a_request(strict: GatewayThread, upstream: Upstream) ->
             f"a request that cannot be read: its head has more than {FIELDS} fields",
             431,
         )
+        assert told.client == client.name
     assert upstream.nobody()
 
 

@@ -262,6 +262,11 @@ def _but_for_date(head: str) -> list[str]:
             "Invalid header value char",
         ),
         (
+            b"GET / HTTP/9.9\r\nHost: a\r\n\r\n",
+            "400 Bad Request",
+            "Bad request line",
+        ),
+        (
             b"GET /" + b"x" * 13000 + b" HTTP/1.1\r\nHost: a\r\n\r\n",
             "431 Request Header Fields Too Large",
             "its head has more than 12288 bytes",
@@ -283,3 +288,4 @@ async def test_what_cannot_be_read_is_told_in_words(
         f"a request that cannot be read: {words}",
         int(answer.partition(" ")[0]),
     )
+    assert (error.client or "").startswith("127.0.0.1:")

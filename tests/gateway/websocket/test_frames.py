@@ -348,6 +348,29 @@ def after(decoder: Decoder) -> list[tuple[object, ...]]:
     return [(frame.message, frame.compressed, frame.rules) for frame in seen]
 
 
+FLOODS: Final = {
+    "fragments": b"\x01\x00" + b"\x00\x01x" * 998 + b"\x80\x00",
+    "compressed messages": b"\xc1\x01x" * 1000,
+    "fragments of compressed ones": (b"\x41\x01x" + b"\x80\x01x") * 500,
+    "pings between": b"\x01\x00" + b"\x00\x01x\x89\x00" * 499 + b"\x80\x00",
+    "broken frames": b"\xb3\x01x\x09\x00\x83\x00\x80\x00" * 250,
+    "masked ones": b"\x81\x80abcd\xc1\x81abcdx" * 500,
+}
+
+
+@pytest.mark.parametrize("flood", FLOODS)
+def test_frames_that_nobody_records_get_no_look(flood: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever they are: a look takes so long that a flood would keep its own Close, and others, waiting."""
+    decoder = Decoder("upstream", preview=PREVIEW, deflate=True)
+
+    def look(*_: object) -> None:
+        raise AssertionError("a frame was looked at")
+
+    monkeypatch.setattr(Decoder, "_begin", look)
+    assert decoder.receive_data(FLOODS[flood], 0) == []
+    assert (decoder.frames, decoder.at_boundary, decoder.wire_bytes) == (1000, True, len(FLOODS[flood]))
+
+
 @given(st.lists(wires, max_size=12), sides, places, st.booleans(), st.booleans())
 def test_of_a_flood_only_what_is_wrong_is_recorded(
     sent: list[Wire], sender: Side, where: list[int], deflate: bool, room: bool
