@@ -226,8 +226,11 @@ class Direction:
             self.source.transport.resume_reading()
 
     def _take_turns(self) -> None:
-        """Read on once all others have been read from: uvloop would do so up to 32 times at once."""
-        if not self.source.lost:
+        """Read on once all others have been read from: uvloop would do so up to 32 times at once.
+
+        Not where TLS is spoken: an end that comes while reading is paused costs what has come before it.
+        """
+        if not self.source.lost and self.source.transport.can_write_eof():
             self.source.transport.pause_reading()
             asyncio.get_running_loop().call_soon(self._read_on)
 
@@ -452,8 +455,9 @@ class Tunnel:
             self.settle()
         elif other.closing:
             return  # it has been told, and lingers
-        elif isinstance(exc, BrokenPipeError):
+        elif isinstance(exc, BrokenPipeError) and leg.transport.can_write_eof():
             # It had sent its FIN, which may not have been read yet, and then refused what was sent to it.
+            # Over TLS, what came ahead of the FIN may be lost by now, and nobody is to take the rest for all.
             other.end()
             asyncio.get_running_loop().call_later(_DELIVERY, other.reset)
         elif exc is not None:

@@ -1,6 +1,7 @@
 """Upstreams that speak TLS: certificates are verified, and an end on one side is the end."""
 
 import asyncio
+import random
 import signal
 import ssl
 import time
@@ -15,6 +16,7 @@ from websockets.asyncio.client import connect
 from websockets.asyncio.server import ServerConnection, serve
 
 from gateway.events import Close, Error, Open
+from tests.fuzz.ends import Secure
 from tests.gateway.proxy.plain import GET, words
 from tests.gateway.proxy.raw import HANDSHAKE, SWITCHING, close, frame, from_client
 from tests.gateways import LOOPS, GatewayProcess, Loop, config_of
@@ -113,6 +115,37 @@ async def test_https_to_a_server_without_tls(
         assert (await client.read_head()).startswith(b"HTTP/1.1 502 ")
         error = await secure_gateway.records.wait_for(Error, past=past)
     assert "does not speak TLS as it should" in error.message
+
+
+@pytest.mark.parametrize("late", [0.0, 0.001])
+async def test_all_of_an_upstream_that_ends_at_once(
+    secure_gateway: GatewayProcess, authority: trustme.CA, upstream: Upstream, late: float
+) -> None:
+    """Its FIN is behind the last byte, and may come while the gateway does not read for a reader's sake."""
+    data = frame(random.Random(7).randbytes(4 << 20), opcode=2)
+    context = server_tls(authority, "127.0.0.1")
+    for _ in range(10):
+        with await Peer.connect(secure_gateway.port, receive_buffer=1 << 16) as client:
+            await client.send(HANDSHAKE)
+            server = Secure(await upstream.accept(), context)
+            await server.shake_hands()
+            await server.read_head()
+            await server.send(SWITCHING)
+            await client.read_head()
+
+            async def say_all(server: Secure = server) -> None:
+                await server.send(data)
+                await server.finish()
+
+            saying = asyncio.create_task(say_all())
+            got = bytearray()
+            while piece := await client.read_some():
+                got += piece
+                await asyncio.sleep(late)
+            await saying
+            server.peer.close()
+            assert len(got) == len(data)
+            assert got == data
 
 
 @pytest.mark.parametrize("loop", LOOPS)
