@@ -7,6 +7,7 @@ there is nothing to be delivered, and the end is no reset.
 import asyncio
 import os
 import socket
+import ssl
 import struct
 import sys
 from collections.abc import Iterator
@@ -57,13 +58,20 @@ def _queued(transport: asyncio.Transport, request: int) -> int:
 
 
 def unread(transport: asyncio.Transport) -> Iterator[bytes]:
-    """What had come before a connection broke, and was not read.
+    """What had come before a connection ended, and was not read.
 
-    A write may notice first that the peer has gone, and its last words lie in the system still.  Only inside
-    of `connection_lost`: there the socket is still open, and nobody else reads from it.
+    A write may notice first that the peer has gone, and its last words lie in the system still.  Below TLS,
+    uvloop drops what it has not handed over where the end comes while reading is paused.  Only inside of
+    `connection_lost`: there the socket is still open, and nobody else reads from it.
     """
+    tls = transport.get_extra_info("ssl_object")
+    if tls is not None:
+        with suppress(ssl.SSLError):  # there is no more, or not a whole record
+            while data := tls.read(_READ):
+                yield data
+        return
     sock = transport.get_extra_info("socket")
-    if sock is None or transport.get_extra_info("ssl_object") is not None:
+    if sock is None:
         return
     with suppress(OSError):  # there is no more, or sockets are no files here
         while data := os.read(sock.fileno(), _READ):

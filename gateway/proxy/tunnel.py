@@ -85,8 +85,8 @@ class Leg(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """End the tunnel, as abruptly as this leg has ended."""
         try:
-            if isinstance(exc, OSError) and not self.lost:
-                # A write may have found first that the peer has gone.
+            if not self.lost and (isinstance(exc, OSError) or not self.transport.can_write_eof()):
+                # A write may have found first that the peer has gone; TLS may have kept something back.
                 for data in unread(self.transport):
                     self.data_received(data)
         finally:
