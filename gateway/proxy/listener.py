@@ -12,6 +12,7 @@ from functools import partial
 from typing import Final
 
 from aiohttp.http import HttpProcessingError
+from aiohttp.http_exceptions import BadStatusLine, InvalidURLError, TransferEncodingError
 
 from gateway.config.resources import KeepAliveConfig, ListenConfig
 from gateway.loading import Site
@@ -173,11 +174,16 @@ def _complain(log: EventLog, message: str) -> None:
     log.error(message)
 
 
-def _unquoted(words: str) -> str:
-    """What aiohttp says of a request, without what it quotes of it."""
-    if words.startswith("Bad status line"):
-        return "Bad request line"  # it has one word for both, and the line behind it
-    return words.partition(":")[0].strip()
+def unreadable(error: HttpProcessingError) -> str:
+    """What is wrong with a request: aiohttp's words, without those that it quotes of the request itself."""
+    match error:
+        case InvalidURLError():
+            return "Invalid request target"  # aiohttp says nothing but the target
+        case TransferEncodingError():
+            return "Invalid chunk"  # nothing but the chunk
+        case BadStatusLine() if error.message.startswith("Bad "):
+            return "Bad request line"  # its word is for responses, and the line stands behind it
+    return error.message.partition(":")[0].strip()
 
 
 def _logger(log: EventLog) -> logging.Logger:
@@ -188,7 +194,7 @@ def _logger(log: EventLog) -> logging.Logger:
             error = record.exc_info[1] if record.exc_info else None
             message = record.getMessage()
             if isinstance(error, HttpProcessingError):
-                message = f"a request that cannot be read: {_unquoted(error.message)}"
+                message = f"a request that cannot be read: {unreadable(error)}"
             elif error is not None:
                 message = f"{message}: {type(error).__name__}: {error}"
             log.error(message, client=getattr(record, "client", None), status=getattr(record, "status", None))

@@ -1,11 +1,16 @@
 """What the gateway says itself: errors as AILERON's JSON, and as a page for people."""
 
+import asyncio
 import json
 from collections.abc import Iterator
 
 import pytest
+from aiohttp.base_protocol import BaseProtocol
+from aiohttp.http import HttpProcessingError
+from aiohttp.http_parser import HttpRequestParser, HttpRequestParserPy
 
 from gateway.events import Error, Request
+from gateway.proxy.listener import unreadable
 from gateway.routing import Router
 from tests.gateway.proxy.raw import handshake
 from tests.gateways import GatewayProcess, GatewayThread, config_of
@@ -289,3 +294,27 @@ async def test_what_cannot_be_read_is_told_in_words(
         int(answer.partition(" ")[0]),
     )
     assert (error.client or "").startswith("127.0.0.1:")
+
+
+@pytest.mark.parametrize(
+    ("request_", "words"),
+    [
+        (b"GET foo?token=s3cret HTTP/1.1\r\nHost: a\r\n\r\n", "Invalid request target"),
+        (b"G@T /?token=s3cret HTTP/1.1\r\nHost: a\r\n\r\n", "Bad request line"),
+        (b"GET /?token=s3cret HTTP/9\r\nHost: a\r\n\r\n", "Bad request line"),
+        (b"GET / HTTP/1.1\r\nHost: a\r\ns3 cret: x\r\n\r\n", "Invalid HTTP header"),
+        (b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: s3cret\r\n\r\n", None),
+    ],
+)
+def test_nothing_of_an_unreadable_request_is_quoted(request_: bytes, words: str | None) -> None:
+    """Not by either of aiohttp's parsers: there may be a secret in it."""
+    for parser in (HttpRequestParserPy, HttpRequestParser):
+        loop = asyncio.new_event_loop()
+        try:
+            with pytest.raises(HttpProcessingError) as caught:
+                parser(BaseProtocol(loop), loop, 1 << 16).feed_data(request_)
+        finally:
+            loop.close()
+        said = unreadable(caught.value)
+        assert "s3" not in said
+        assert parser is HttpRequestParser or words is None or said == words
