@@ -193,11 +193,13 @@ def _logger(log: EventLog) -> logging.Logger:
         def emit(self, record: logging.LogRecord) -> None:
             error = record.exc_info[1] if record.exc_info else None
             message = record.getMessage()
+            status: int | None = getattr(record, "status", None)
             if isinstance(error, HttpProcessingError):
                 message = f"a request that cannot be read: {unreadable(error)}"
+                status = status or error.code
             elif error is not None:
                 message = f"{message}: {type(error).__name__}: {error}"
-            log.error(message, client=getattr(record, "client", None), status=getattr(record, "status", None))
+            log.error(message, client=getattr(record, "client", None), status=status)
 
     # One of its own, not a global one: each gateway in a process has a log of its own.
     logger = logging.Logger("gateway", logging.ERROR)  # noqa: LOG001 - see above
