@@ -34,8 +34,9 @@ _HOW: Final = (
     " lost where it does not go as it should, unless its own upstream was killed. There may be no more files"
     " than at the start, one thread more than after round 1 (that of reloads), and"
     f" {_SPARE_MEMORY >> 20} MiB more memory than after the round that brought the {_WARM:,}th session. A"
-    f" soak that does not come so far can only tell of a leak that is large: it may take {_MOST_MEMORY >> 20} MiB"
-    f" and {_MOST_EACH >> 10} KiB for each client at a time, which an allocator keeps when it is free."
+    " soak that does not come so far can only tell of a leak that is large: it may take"
+    f" {_MOST_MEMORY >> 20} MiB and {_MOST_EACH >> 10} KiB for each client at a time, which an allocator"
+    " keeps when it is free."
 )
 
 
