@@ -233,7 +233,7 @@ def test_times(seconds: float, text: str) -> None:
     assert rfc3339(seconds) == text
 
 
-@given(st.floats(0, 253402300799))
+@given(st.floats(0, 1 << 35))  # beyond, which is the year 3058, floats are too coarse to compare
 def test_times_are_true_to_the_millisecond(seconds: float) -> None:
     """Another reader of RFC 3339 gets the same moment."""
     moment = datetime.fromisoformat(rfc3339(seconds))
