@@ -162,7 +162,7 @@ async def test_in_chromium() -> None:
             await page.until("document.querySelectorAll('#headers tr').length === 3")
             _tick, binary, *shown = await page.ask(SHOWN)
             assert binary == "binary, 10 bytes"
-            assert shown == texts
+            assert shown[: len(texts)] == texts  # the page may have come back already, and hear it all again
             filled = ", ".join(
                 f"#{each} *" for each in ("log", "headers", "fact-ended", "trouble-what", "raw")
             )
