@@ -204,9 +204,18 @@ def _readable(name: str | bytes) -> str:
     return name if isinstance(name, str) else "@" + name[1:].decode("utf-8", "backslashreplace")
 
 
+def peer_address(peer: object) -> tuple[str, int] | None:
+    """Address and port of who is at the other end, as a transport tells it; None on a unix socket.
+
+    An IPv4 client of a socket for both families is not made an IPv6 one by that.
+    """
+    return (peer[0].removeprefix("::ffff:"), peer[1]) if isinstance(peer, tuple) else None
+
+
 def peer_name(peer: object) -> str:
-    """What the log calls who is at an address that a transport tells; `@` on a unix socket, as in Go."""
-    return host_port(peer[0].removeprefix("::ffff:"), peer[1]) if isinstance(peer, tuple) else "@"
+    """The same as the log has it; `@` on a unix socket, as in Go."""
+    address = peer_address(peer)
+    return "@" if address is None else host_port(*address)
 
 
 def ip_of(peer: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:

@@ -32,6 +32,7 @@ from gateway.headers import (
 from gateway.loading import Site
 from gateway.proxy.dial import OpeningLeg, UpstreamError
 from gateway.proxy.exchange import UploadError, ordinary_answer
+from gateway.proxy.listen import peer_address, peer_name
 from gateway.proxy.responses import (
     BrokenOffError,
     Done,
@@ -105,11 +106,6 @@ class Story:
         self._scheme = scheme
         self._fields = asked.fields
         self._started = time.monotonic_ns()
-        self._peer: tuple[str, int] | None = None
-        """None for a client of a unix socket, which has no address."""
-        if isinstance(asked.peer, tuple):
-            # An IPv4 client of a socket for both families is not made an IPv6 one by that.
-            self._peer = (asked.peer[0].removeprefix("::ffff:"), asked.peer[1])
         self._alt_svc = ""
         self._upstream: Upstream | None = None
         self._answers: Callable[[], ErrorAnswers | None] = lambda: None
@@ -193,7 +189,7 @@ class Story:
         fields = for_upstream(
             self._fields,
             authority=decision.upstream.authority,
-            client=self._peer,
+            client=peer_address(self._asked.peer),
             host=decision.host.encode("latin-1"),
             scheme=self._scheme,
         )
@@ -397,7 +393,7 @@ class Story:
 
     @property
     def _client(self) -> str:
-        return "@" if self._peer is None else host_port(*self._peer)  # as Go shows it
+        return peer_name(self._asked.peer)
 
     @property
     def _path(self) -> str:

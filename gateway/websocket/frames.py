@@ -6,11 +6,11 @@ Strategy
     headers goes on.  Only a payload length with its top bit set cannot be walked; from there on bytes
     are counted and frames are not.
 
-    Most traffic is sound frames that nobody has room to record.  `skip` steps over them with a
-    look-up each in a table of `steps`.  Which frames are sound depends on what came before them, and so does
-    the table.  Where there is no room for what is wrong either, everything but the first Close
-    is stepped over, so that a flood of broken frames costs no more than any other.  Where nobody wants to
-    know about the frames at all, that is always so.
+    Most traffic is sound frames that nobody has room to record.  `skip` steps over them with a look-up each
+    in a table of the module `steps`.  Which frames are sound depends on what came before them, and so does
+    the table.  Where there is no room for what is wrong either, everything but the first Close is stepped
+    over, so that a flood of broken frames costs no more than any other.  Where nobody wants to know about
+    the frames at all, that is always so.
 
     Whoever forwards the bytes calls `skip` while `plain` holds and nothing is to be recorded, and hands the
     rest to `receive_data`.  While `ready` holds, it may look up whole messages in `steps` by itself.

@@ -23,16 +23,15 @@ from gateway.websocket.wire import (
     RSV1,
     TEXT,
     UNWALKABLE,
-    has_header,
     header_length,
     payload_length,
 )
 
 LONG: Final = -1
 """In place of a step, as the three that follow: the length stands in the two bytes behind these."""
-LONGER: Final = -2
+_LONGER: Final = -2
 """The length, and maybe a masking key where none belongs, stand somewhere behind these."""
-LOOK: Final = -3
+_LOOK: Final = -3
 """The frame needs a look."""
 CHANGING: Final = -4
 """From here on down stand the lengths of frames that change which message is under way."""
@@ -40,7 +39,7 @@ CHANGING: Final = -4
 Steps = tuple[tuple[int, ...], ...]
 """For byte 0 and byte 1 of a frame, its length on the wire, or a mark."""
 
-_LOOK_AT_ALL: Final = (LOOK,) * 256
+_LOOK_AT_ALL: Final = (_LOOK,) * 256
 
 _WHOLE: Final = frozenset({FIN | TEXT, FIN | BINARY})
 """Byte 0 of messages that are whole and not compressed."""
@@ -71,14 +70,14 @@ def _row(sender: Side, *, judge: bool, control: bool, changes: bool) -> tuple[in
     With `judge`, what no sound frame of `sender` has needs a look.  `changes`: the frame has a mark in any
     case, since it changes which message is under way.
     """
-    row = [LOOK] * 256
+    row = [_LOOK] * 256
     for second in range(256):
         header, short = (MASKED_HEADER if second & MASK else 2), second & 0x7F
         fitting = (second >= MASK) is (sender == "client")
         if judge and (not fitting or (control and short > CONTROL_PAYLOAD)):
             continue
         if short > CONTROL_PAYLOAD:
-            row[second] = LONG if short == IN_TWO_BYTES and fitting and not changes else LONGER
+            row[second] = LONG if short == IN_TWO_BYTES and fitting and not changes else _LONGER
         else:
             row[second] = CHANGING - (header + short) if changes else header + short
     return tuple(row)
@@ -113,7 +112,8 @@ def tables(
 
 def marked_length(mark: int, data: bytes, at: int, *, judge: bool) -> int:
     """The length on the wire of the frame at `at`, for which `mark` stands; 0 where it needs a look."""
-    if mark == LOOK or not has_header(data, at):
+    size = header_length(data, at)
+    if mark == _LOOK or size is None or at + size > len(data):
         return 0
     if mark <= CHANGING:
         return CHANGING - mark
@@ -122,7 +122,7 @@ def marked_length(mark: int, data: bytes, at: int, *, judge: bool) -> int:
     # Where frames are judged, a length has to be written in the shortest form.
     if length >= UNWALKABLE or (judge and length <= shortest):
         return 0
-    return (header_length(data, at) or 0) + length
+    return size + length
 
 
 def run_length(data: bytes, at: int, step: int) -> int:
